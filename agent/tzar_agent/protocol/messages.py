@@ -1,0 +1,285 @@
+"""What supervisor and agent say to each other. The order of the fields is the order on the wire.
+
+`docs/protocol.md` explains each. Two closed unions: `Control` travels on the control
+socket and is always small; `Blob` travels on the blob socket.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from tzar_agent.protocol.codec import Codec, Items, Range, Size
+
+__all__ = [
+    "BLOB_CHUNK_BYTES",
+    "BLOB_WINDOW",
+    "CONTROL_LIMIT_BYTES",
+    "INLINE_LIMIT_BYTES",
+    "PROTOCOL_VERSION",
+    "AgentHeartbeat",
+    "Blob",
+    "Bye",
+    "Cancel",
+    "Chunk",
+    "Control",
+    "Evidence",
+    "Get",
+    "Hello",
+    "Missing",
+    "Offer",
+    "Play",
+    "Playing",
+    "Progress",
+    "Result",
+    "ResultAck",
+    "Stored",
+    "SupervisorHeartbeat",
+    "Unwelcome",
+    "Welcome",
+    "blob_codec",
+    "control_codec",
+]
+
+PROTOCOL_VERSION = 1
+CONTROL_LIMIT_BYTES = 1024 * 1024
+INLINE_LIMIT_BYTES = 64 * 1024
+BLOB_CHUNK_BYTES = 512 * 1024
+BLOB_WINDOW = 8  # chunks under way at once for one blob
+
+Name: TypeAlias = Annotated[str, Size(200)]
+Text: TypeAlias = Annotated[str, Size(16 * 1024)]
+Digest: TypeAlias = Annotated[bytes, Size(32)]
+Count: TypeAlias = Annotated[int, Range(0, 2**63 - 1)]
+Packed: TypeAlias = Annotated[bytes, Size(256 * 1024)]  # one msgpack value, packed by itself
+
+ResultStatus: TypeAlias = Literal["scored", "fault", "timed_out", "cancelled", "agent_fault"]
+AgentState: TypeAlias = Literal["idle", "fetching", "playing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """The attempt that an agent is at: enough for a supervisor to adopt it even if its journal never heard of it."""
+
+    attempt: Name
+    evaluation: Name
+    game: Count
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Agent: who I am. The first message of each connection."""
+
+    TAG: ClassVar[str] = "hello"
+    version: Count
+    vm: Name
+    incarnation: Count
+    software: Name
+    pid: Count
+    playing: Playing | None
+    kept: Annotated[tuple[Name, ...], Items(10_000)]  # attempts whose results wait for their acknowledgement
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Supervisor: you belong here, and this is how we work."""
+
+    TAG: ClassVar[str] = "welcome"
+    version: Count
+    epoch: Count
+    heartbeat_interval_s: float
+    misses: Annotated[int, Range(1, 1000)]
+    evaluator: Packed  # a map, see "Evaluators" in docs/protocol.md
+    blobs: Name  # endpoint of the blob socket
+    spool: Annotated[str, Size(4096)] | None  # a folder where blobs lie by digest, for an agent that can read it
+    cache_bytes: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Unwelcome:
+    """Supervisor: you do not belong here. The agent gives up its identity and parks."""
+
+    TAG: ClassVar[str] = "unwelcome"
+    code: Literal["version", "incarnation", "vm"]
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHeartbeat:
+    """Agent: I live. Sent each interval, whatever the game does."""
+
+    TAG: ClassVar[str] = "agent_heartbeat"
+    number: Count
+    state: AgentState
+    attempt: Name | None
+    progress: Count  # reports of progress of this attempt so far
+    load: float  # processors' load, 0 to 1
+    memory_bytes: Count  # of the agent and its evaluator
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorHeartbeat:
+    """Supervisor: I live. The answer to an agent's heartbeat."""
+
+    TAG: ClassVar[str] = "supervisor_heartbeat"
+    number: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Supervisor: play this game. An agent plays one at a time."""
+
+    TAG: ClassVar[str] = "play"
+    attempt: Name
+    evaluation: Name
+    game: Count
+    digest: Digest
+    size: Count
+    genome: Annotated[bytes, Size(INLINE_LIMIT_BYTES)] | None  # None: get it by its digest
+    params: Packed  # a map
+    seed: Annotated[int, Range(0, 2**63 - 1)]
+    time_limit_s: float
+    stall_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Supervisor: end this attempt. It is answered by its result."""
+
+    TAG: ClassVar[str] = "cancel"
+    attempt: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Agent: the game of this attempt has begun (`count` 0) or goes on. At most one for each heartbeat interval."""
+
+    TAG: ClassVar[str] = "progress"
+    attempt: Name
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is left of a game that went wrong."""
+
+    exit_code: int | None
+    tail: Text  # the last lines the evaluator printed
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Agent: how this attempt ended. Kept on the agent's disk and sent again until it is acknowledged."""
+
+    TAG: ClassVar[str] = "result"
+    attempt: Name
+    evaluation: Name
+    game: Count
+    digest: Digest
+    status: ResultStatus
+    fitness: float | None  # of a scored game
+    details: Packed  # a map
+    seconds: float
+    reason: Text
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultAck:
+    """Supervisor: this result is committed, or counts no longer; either way the agent may forget it."""
+
+    TAG: ClassVar[str] = "result_ack"
+    attempt: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """Either: I end now."""
+
+    TAG: ClassVar[str] = "bye"
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """Give me these bytes of the blob."""
+
+    TAG: ClassVar[str] = "get"
+    digest: Digest
+    offset: Count
+    length: Annotated[int, Range(1, BLOB_CHUNK_BYTES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """These are bytes of the blob. They follow as a frame of their own."""
+
+    TAG: ClassVar[str] = "chunk"
+    digest: Digest
+    offset: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The blob cannot be had here, or is not what it should be."""
+
+    TAG: ClassVar[str] = "missing"
+    digest: Digest
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """I have this blob for you. It is answered by `Get`s for it, or at once by `Stored` or `Missing`."""
+
+    TAG: ClassVar[str] = "offer"
+    digest: Digest
+    size: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The blob that was offered lies here, verified."""
+
+    TAG: ClassVar[str] = "stored"
+    digest: Digest
+
+
+Control: TypeAlias = (
+    Hello
+    | Welcome
+    | Unwelcome
+    | AgentHeartbeat
+    | SupervisorHeartbeat
+    | Play
+    | Cancel
+    | Progress
+    | Result
+    | ResultAck
+    | Bye
+)
+Blob: TypeAlias = Get | Chunk | Missing | Offer | Stored
+
+
+def control_codec() -> Codec[Control]:
+    """A codec for the control socket, for use by one thread."""
+    return Codec(
+        (
+            Hello,
+            Welcome,
+            Unwelcome,
+            AgentHeartbeat,
+            SupervisorHeartbeat,
+            Play,
+            Cancel,
+            Progress,
+            Result,
+            ResultAck,
+            Bye,
+        ),
+        CONTROL_LIMIT_BYTES,
+    )
+
+
+def blob_codec() -> Codec[Blob]:
+    """A codec for the first frame on the blob socket, for use by one thread."""
+    return Codec((Get, Chunk, Missing, Offer, Stored), 64 * 1024)
