@@ -99,6 +99,11 @@ class Dispatch:
             return []
         return [SetDeadline(evaluation.asked.key, max(0.0, evaluation.accepted_at + deadline_s - at))]
 
+    @property
+    def games_queued(self) -> int:
+        """How many games wait for a VM."""
+        return len(self._queue)
+
     def step(self, event: DispatchEvent) -> list[DispatchCommand]:
         """What to do about `event`."""
         match event:

@@ -62,6 +62,10 @@ class GameQueue:
         """`game` waits for another attempt."""
         self._again.append(game)
 
+    def __len__(self) -> int:
+        """How many games are in it, those included that it will skip."""
+        return len(self._first) + len(self._again)
+
     @property
     def has_retries(self) -> bool:
         """Some game waits for another attempt, so that not every VM may take it."""

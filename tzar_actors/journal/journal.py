@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, assert_never
 
-from tzar_actors.core.evaluation import AttemptStory, Evaluation, EvaluationEnded, GameEnded
+from tzar_actors.core.evaluation import Evaluation, EvaluationEnded
 from tzar_actors.core.records import (
     AttemptEndedRecord,
     AttemptRecord,
@@ -25,11 +25,9 @@ from tzar_actors.core.records import (
 from tzar_actors.errors import TzarError
 from tzar_actors.journal.checkpointer import Checkpointer
 from tzar_actors.journal.schema import SCHEMA, SCHEMA_VERSION
-from tzar_agent.protocol.codec import Codec
+from tzar_actors.journal.stored import stored_codec
 
-__all__ = ["Journal", "JournalError", "JournalledVm", "stored_codec"]
-
-Stored = Evaluation | EvaluationEnded | GameEnded | AttemptStory
+__all__ = ["Journal", "JournalError", "JournalledVm"]
 
 _GENOME = "INSERT OR IGNORE INTO genomes VALUES (?, ?)"
 _ACCEPTED = "INSERT INTO evaluations VALUES (?, ?, ?, ?, NULL)"
@@ -59,11 +57,6 @@ class JournalledVm:
         self.machine_id = machine_id
         self.incarnation = incarnation
         self.public_key = public_key
-
-
-def stored_codec() -> Codec[Stored]:
-    """How evaluations and stories lie in the journal; the trainer gets outcomes as the same bytes."""
-    return Codec((Evaluation, EvaluationEnded, GameEnded, AttemptStory), 128 * 1024 * 1024)
 
 
 class Journal:
