@@ -4,7 +4,6 @@ It has no clock, no threads and no files, so a simulated world replays exactly. 
 to `on_start` and `on_stop`, which are called in the middle of the verb.
 """
 
-import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -244,7 +243,7 @@ class FakeDriver:
 
     def _next_machine_id(self) -> str:
         self._made += 1
-        return f"{hashlib.sha256(self._host.encode()).hexdigest()[:8]}-{self._made:08x}"
+        return f"{self._host}-{self._made}"
 
     def _error(self, what: str, vm: str, cure: str) -> DriverError:
         return DriverError(what, host=self._host, vm=vm, cure=cure)

@@ -56,14 +56,17 @@ class VmRecord:
 
 @contextlib.contextmanager
 def explained(what: str, host: str, vm: str | None = None) -> Iterator[None]:
-    """Turns what the system refuses into a `DriverError` that says what failed and what to do."""
+    """Turns what the system refuses into a `DriverError` that says what failed and what to do.
+
+    Without a VM, nothing is known of any VM of the host then.
+    """
     try:
         yield
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
         cure, busy = _CURES.get(error.errno or 0, ("", False))
         reason = f"{what}: {error.strerror or error}{place}"
-        raise DriverError(reason, host=host, vm=vm, cure=cure, busy=busy) from error
+        raise DriverError(reason, host=host, vm=vm, cure=cure, busy=busy, unreachable=vm is None) from error
     except (psutil.Error, SurvivorsError) as error:
         raise DriverError(f"{what}: {error}", host=host, vm=vm) from error
 
