@@ -11,7 +11,6 @@ from tzar_actors.actors.messages import (
     AskHost,
     HostAnswer,
     HostQuestion,
-    Note,
     SetDesired,
     Shut,
     TimerRang,
@@ -99,8 +98,6 @@ class FleetActor(MachineActor[None]):
                 self._left(trainer)
             case TrainerSaid(trainer, Shutdown(mode)):
                 self._shut(Shut(mode, f"trainer {trainer} asked for it"), for_good=True)
-            case Note(event):
-                self._wiring.log.emit(event)
             case Shut():
                 self._shut(message, for_good=True)
             case VmIsOff(vm):

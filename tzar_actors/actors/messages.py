@@ -11,7 +11,6 @@ from tzar_actors.core.supervise import Rung
 from tzar_actors.core.vm_events import Verb
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import VmStatus
-from tzar_actors.events.catalogue import Event
 from tzar_agent.protocol.identity import Identity
 from tzar_agent.protocol.messages import Hello, Play, Result
 
@@ -26,7 +25,6 @@ __all__ = [
     "DriverCall",
     "HostAnswer",
     "HostQuestion",
-    "Note",
     "Order",
     "Restore",
     "SetDesired",
@@ -243,13 +241,6 @@ class Restore:
     """To the Dispatcher, before all else: take up what the journal has open. `wall`: seconds since 1970."""
 
     wall: float
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """To the FleetActor, from another thread: log this."""
-
-    event: Event
 
 
 @dataclass(frozen=True, slots=True)

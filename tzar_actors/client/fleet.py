@@ -209,6 +209,8 @@ class Fleet:
                         is_more = False
                         break
                     key, is_fresh = (self._new_key(), True) if keys is None else (keys[index], False)
+                    if key in open_keys:
+                        raise ValueError(f"keys[{index}] is {key!r}, as keys[{open_keys[key]}]; each needs its own")
                     try:
                         pending = self._pending(genome, key, is_fresh, params, seeds, generation, deadline_s)
                     except RejectedError as error:

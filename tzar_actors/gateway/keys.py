@@ -36,6 +36,7 @@ class TrainerAccess:
 
     Args:
         endpoint: where the supervisor listens.
+        blobs: where it listens for genomes.
         server_key: its public key.
         public_key: the trainers' public key.
         secret_key: the trainers' secret key.
@@ -43,6 +44,7 @@ class TrainerAccess:
     """
 
     endpoint: str
+    blobs: str
     server_key: str
     public_key: str
     secret_key: str

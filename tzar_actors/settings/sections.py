@@ -46,6 +46,11 @@ class Fleet(Section):
         description="What a committed result survives. power: a power cut; "
         "process: a crash of the supervisor, but not of the machine, at a smaller cost.",
     )
+    share_blobs: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether agents of local VMs open large genomes in the spool, in place of fetching them.",
+    )
     orphan_s: Seconds = Field(
         default=60.0, description="Seconds without a supervisor after which the agent of a local VM ends."
     )
