@@ -114,6 +114,7 @@ class ControlServer:
         for source in (self._monitor, self._socket, self._authority.zap_socket):
             self._loop.waiter.unwatch(source)
         self._socket.disable_monitor()
+        self._monitor.close()
         self._socket.close()
         self._authority.stop()
 
