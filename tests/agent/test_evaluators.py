@@ -37,7 +37,7 @@ def play(genome, params, game):
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def python(supervisor, tmp_path):
     supervisor.evaluator = python_evaluator(tmp_path, PYTHON)
     supervisor.identify()
@@ -255,7 +255,7 @@ sys.exit(int(do) if do.isdigit() else 0)
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def command(supervisor, tmp_path):
     (tmp_path / "runner.py").write_text(COMMAND)
     supervisor.evaluator = {
