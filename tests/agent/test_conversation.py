@@ -25,7 +25,7 @@ def play(genome, params, game):
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def inline(supervisor, tmp_path):
     (tmp_path / "inline_games.py").write_text(INLINE)
     supervisor.evaluator = {"kind": "inline", "target": "inline_games:play", "path": [str(tmp_path)]}
