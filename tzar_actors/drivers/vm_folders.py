@@ -156,8 +156,7 @@ class VmFolders:
 
     def write(self, record: VmRecord) -> None:
         """Records what was started, for good: it is found after any crash."""
-        with self._lock:
-            self._write(self.path(record.vm), record)
+        self._write(self.path(record.vm), record)
 
     def make(self, vm: str, template: Path | None) -> VmRecord:
         """The VM, made from the template (None: with an empty disk) if it was not there."""
@@ -277,4 +276,5 @@ class VmFolders:
             json.dump({"tzar_vm": 1, **asdict(record)}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())  # a mark that a loss of power leaves empty would make the VM a stranger
-        new.replace(folder / _MARK)
+        with self._lock:
+            new.replace(folder / _MARK)
