@@ -63,7 +63,7 @@ def succession(kill: Kill, evaluation: Evaluation) -> Succession | None:
     """
     for game in evaluation.games:
         for lost, next_one in zip(game.attempts, game.attempts[1:], strict=False):
-            if lost.vm == kill.vm and lost.status != "scored":
+            if lost.vm == kill.vm and lost.status == "lost":
                 return Succession(lost.vm, lost.id, next_one.id, next_one.vm)
     return None
 
