@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from queue import SimpleQueue
 from typing import Any
 
@@ -131,6 +131,7 @@ class ProcessFleet:
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
         self._vms = [Vm(f"local-{n}", None) for n in range(vms)]
         self._ids = iter(range(1, 10**9))
+        resource_tracker.ensure_running()  # before the mark is set: it serves all pools of this process, not only these
         os.environ["TZAR_TEST_MARK"] = self.mark
         self._threads = [threading.Thread(target=self._serve, args=(vm,)) for vm in self._vms]
         for thread in self._threads:

@@ -74,14 +74,13 @@ class Summary:
         return self.outcomes == {"scored": self.submitted}
 
 
-def run(options: Options, launch: Launch, console: Console, end: Callable[[int], None] = end_process) -> Summary:
+def run(options: Options, launch: Launch, console: Console) -> Summary:
     """Runs the demo, and leaves only the chart and the log behind.
 
     Args:
         options: how.
         launch: starts a fleet from a configuration file; its context ends it.
         console: where a person reads how it goes.
-        end: kills a process by its id.
 
     Returns:
         What came of it.
@@ -96,15 +95,15 @@ def run(options: Options, launch: Launch, console: Console, end: Callable[[int],
         config, log = folder / "demo.toml", folder / "events.jsonl"
         config.write_text(configuration(options.vms, folder / "state", log), encoding="utf-8")
         try:
-            report = _campaign(options, launch, config, console, end)
+            report = _campaign(options, launch, config, console)
         finally:
             # Above all when it failed: the log says why.
             if log.exists():
                 shutil.copyfile(log, options.log)
-                console.print(f"log: {options.log}")
+                console.print(f"log: {options.log}", soft_wrap=True)
         begun_at = first_game_at(log)
     write_chart(report, options.chart)
-    console.print(f"chart: {options.chart}")
+    console.print(f"chart: {options.chart}", soft_wrap=True)
     return Summary(
         submitted=report.submitted,
         outcomes=dict(sorted(report.outcomes.items())),
@@ -155,9 +154,9 @@ def first_game_at(log: Path) -> float | None:
     return None
 
 
-def _campaign(options: Options, launch: Launch, config: Path, console: Console, end: Callable[[int], None]) -> Report:
+def _campaign(options: Options, launch: Launch, config: Path, console: Console) -> Report:
     with Show(console, options.plan.generations) as show, launch(config) as fleet:
-        report = Campaign(fleet, options.plan, show, end).run()
+        report = Campaign(fleet, options.plan, show, end_process).run()
     describe(report, console)
     return report
 
@@ -179,7 +178,7 @@ def _folder(options: Options, console: Console) -> Iterator[Path]:
             else:
                 os.environ[name] = value
         if options.keep:
-            console.print(f"the fleet's folder: {folder}")
+            console.print(f"the fleet's folder: {folder}", soft_wrap=True)
         else:
             _remove(folder, console)
 

@@ -74,13 +74,16 @@ class Show:
             g = generation
             self._console.print(
                 f"generation {g.number} of {self._generations}: best {g.best:.0f}, mean {g.mean:.0f} ticks, "
-                f"{g.seconds:.1f} s"
+                f"{g.seconds:.1f} s",
+                soft_wrap=True,
             )
 
     def killed(self, kill: Kill) -> None:
         """A VM's agent was killed: shown above the live view, where it stays."""
         self._kill = kill
-        self._console.print(f"[bold red]killed[/] the agent of {kill.vm} while it played attempt {kill.attempt}")
+        self._console.print(
+            f"[bold red]killed[/] the agent of {kill.vm} while it played attempt {kill.attempt}", soft_wrap=True
+        )
         self._draw()
 
     def succeeded(self, succession: Succession) -> None:
@@ -89,7 +92,8 @@ class Show:
         s = succession
         self._console.print(
             f"[bold green]nothing lost[/]: attempt {s.attempt} died with {s.vm}; "
-            f"its successor {s.successor} on {s.successor_vm} played the same game"
+            f"its successor {s.successor} on {s.successor_vm} played the same game",
+            soft_wrap=True,
         )
         self._draw()
 
