@@ -39,6 +39,7 @@ class Evaluated:
     fitness: float | None
     games: list[Played]
     outcome: str = "scored"
+    reason: str = ""
 
 
 @dataclass
@@ -89,7 +90,7 @@ class PretendedFleet:
             games = [self._play(genomes[index], seed) for seed in seeds]
             scores = [game.fitness for game in games if game is not None]
             if len(scores) < len(games):
-                yield Evaluated(index, genomes[index], None, [], "infra_failed")
+                yield Evaluated(index, genomes[index], None, [], "infra_failed", "every VM died of it")
             else:
                 yield Evaluated(index, genomes[index], sum(scores) / len(scores), [g for g in games if g])
 

@@ -5,6 +5,7 @@ import pytest
 
 from tzar_actors.demo.campaign import HELD_OUT_SEEDS, TRAINING_SEEDS, VALIDATION_SEEDS, Campaign, Plan
 from tzar_actors.demo.policy import RANDOM_GENOME
+from tzar_actors.errors import TzarError
 
 PLAN = Plan(generations=3, population=8, games=2, seed=5, candidates=2, validation_games=3, held_out_games=4)
 
@@ -144,6 +145,6 @@ def test_a_game_that_was_never_scored_counts_as_its_outcome_and_is_no_low_fitnes
     )
 
 
-def test_a_generation_of_which_nothing_was_scored_ends_the_campaign(pretended_fleet):
-    with pytest.raises(ValueError, match="no genome of this generation was scored"):
+def test_a_generation_of_which_nothing_was_scored_ends_the_campaign_and_says_why(pretended_fleet):
+    with pytest.raises(TzarError, match=r"generation 1 of 3: not one genome was scored.*every VM died of it"):
         run(pretended_fleet, fitness=lambda genome, seed: None)

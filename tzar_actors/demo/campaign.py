@@ -15,6 +15,7 @@ from tzar_actors.demo.evolution import Evolution, Rules
 from tzar_actors.demo.fleet import Evaluation, Fleet, Status
 from tzar_actors.demo.kill import Kill, Succession, end_process, kill_in_mid_game, succession
 from tzar_actors.demo.policy import RANDOM_GENOME, WEIGHTS, genome_of
+from tzar_actors.errors import TzarError
 
 __all__ = ["Campaign", "Generation", "Plan", "Report", "Watcher"]
 
@@ -116,12 +117,13 @@ class Campaign:
         self._end = end
         self._kill: Kill | None = None
         self._kill_is_due = False
+        self._last_reason = ""
 
     def run(self) -> Report:
         """Evolves, picks the champion, measures it beside the random policy.
 
         Raises:
-            ValueError: not one genome of a generation was scored.
+            TzarError: not one genome of a generation was scored, and why the last of them was not.
         """
         plan = self._plan
         rng = np.random.default_rng(plan.seed)
@@ -134,8 +136,10 @@ class Campaign:
             title = f"generation {number} of {plan.generations}"
             genomes = [genome_of(weights) for weights in evolution.ask()]
             fitness = self._play(title, genomes, _draw(rng, TRAINING_SEEDS, plan.games), number)
-            evolution.tell(fitness)
             scored = [value for value in fitness if value is not None]
+            if not scored:
+                raise TzarError(f"{title}: not one genome was scored. The last of them: {self._last_reason}")
+            evolution.tell(fitness)
             row = Generation(number, max(scored), sum(scored) / len(scored), monotonic() - begin)
             self.report.generations.append(row)
             self._watcher.generation(row)
@@ -157,6 +161,7 @@ class Campaign:
         for ended, evaluation in enumerate(evaluations, 1):
             fitness[evaluation.index] = evaluation.fitness
             self.report.outcomes[evaluation.outcome] += 1
+            self._last_reason = evaluation.reason
             self._look_for_successor(evaluation, generation)
             self._watcher.ended(evaluation, self._fleet.status())
             if self._kill_is_due and ended >= len(genomes) // 3:

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Event
-from time import monotonic
+from time import monotonic, sleep
 
 import psutil
 
@@ -78,5 +77,5 @@ def _victim(fleet: Fleet, within_s: float) -> Vm | None:
                 playing = vm
                 if vm.attempt != before.get(vm.name):
                     return vm
-        Event().wait(0.005)
+        sleep(0.005)
     return playing

@@ -86,7 +86,7 @@ def run(options: Options, launch: Launch, console: Console) -> Summary:
         What came of it.
 
     Raises:
-        TzarError: the fleet did not come up, or was lost for good.
+        TzarError: the fleet did not come up, was lost for good, or scored nothing.
         OSError: the chart or the log cannot be written.
     """
     started_at = psutil.Process().create_time()
