@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context, resource_tracker
 from queue import SimpleQueue
 from typing import Any
@@ -44,9 +44,14 @@ class Evaluated:
 
 @dataclass
 class Vm:
-    name: str
+    vm: str
     pid: int | None
     attempt: str | None = None
+    games_played: int = 0
+
+    @property
+    def state(self) -> str:
+        return "booting" if self.pid is None else "idle" if self.attempt is None else "playing"
 
 
 @dataclass
@@ -73,14 +78,14 @@ class PretendedFleet:
         self._attempts = 0
 
     def end(self, pid: int) -> None:
-        (name,) = (vm.name for vm in self.vms if vm.pid == pid)
+        (name,) = (vm.vm for vm in self.vms if vm.pid == pid)
         self.killed.append(name)
         self._killed_now.add(name)
 
     def status(self) -> Snapshot:
         for vm in self.vms:
             vm.attempt = self._next_id()
-        return Snapshot([Vm(vm.name, vm.pid, vm.attempt) for vm in self.vms])
+        return Snapshot([replace(vm) for vm in self.vms])
 
     def evaluate(
         self, genomes: Sequence[bytes], *, seeds: Sequence[int], generation: int | None = None
@@ -98,7 +103,7 @@ class PretendedFleet:
         score = self.fitness(genome, seed)
         if score is None:
             return None
-        first, second = (self.vms[(self._attempts + step) % len(self.vms)].name for step in range(2))
+        first, second = (self.vms[(self._attempts + step) % len(self.vms)].vm for step in range(2))
         attempts = []
         if first in self._killed_now:
             self._killed_now.remove(first)
@@ -162,7 +167,7 @@ class ProcessFleet:
         return found
 
     def status(self) -> Snapshot:
-        return Snapshot([Vm(vm.name, vm.pid, vm.attempt) for vm in self._vms])
+        return Snapshot([replace(vm) for vm in self._vms])
 
     def evaluate(
         self, genomes: Sequence[bytes], *, seeds: Sequence[int], generation: int | None = None
@@ -192,7 +197,7 @@ class ProcessFleet:
                 if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
                     continue
                 for process in self.left_behind():
-                    if process.environ().get("TZAR_TEST_VM") == vm.name:
+                    if process.environ().get("TZAR_TEST_VM") == vm.vm:
                         process.kill()
 
     def _serve(self, vm: Vm) -> None:
@@ -202,10 +207,10 @@ class ProcessFleet:
         while (order := self._orders.get()) is not None:
             if pool is None:
                 pool = ProcessPoolExecutor(
-                    1, mp_context=get_context("spawn"), initializer=os.putenv, initargs=("TZAR_TEST_VM", vm.name)
+                    1, mp_context=get_context("spawn"), initializer=os.putenv, initargs=("TZAR_TEST_VM", vm.vm)
                 )
                 vm.pid = pool.submit(os.getpid).result()
-            attempt = Attempt(f"1-{next(self._ids)}", vm.name, "lost")
+            attempt = Attempt(f"1-{next(self._ids)}", vm.vm, "lost")
             order.attempts.append(attempt)
             try:
                 vm.attempt = attempt.id

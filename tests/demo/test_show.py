@@ -22,7 +22,10 @@ def tell(show):
         SimpleNamespace(id="1-23", vm="local-0", status="scored"),
     ]
     status = SimpleNamespace(
-        vms=[SimpleNamespace(name="local-0", attempt="1-30"), SimpleNamespace(name="local-2", attempt=None)]
+        vms=[
+            SimpleNamespace(vm="local-0", state="playing", attempt="1-30", games_played=19),
+            SimpleNamespace(vm="local-2", state="booting", attempt=None, games_played=18),
+        ]
     )
     evaluation = SimpleNamespace(games=[SimpleNamespace(attempts=attempts)])
     show.stage("generation 2 of 10", 24)
@@ -43,7 +46,11 @@ def test_a_terminal_shows_what_each_vm_plays_the_kill_and_its_successor():
         "killed the agent of local-2 while it played attempt 1-17",
         "killed at attempt 1-17",
         "played attempt 1-23 for local-2",
+        "playing",
         "1-30",
+        "19",
+        "booting",
+        "18",
         "best 1603, mean 704 ticks",
     ):
         assert text in seen

@@ -160,7 +160,7 @@ class Campaign:
         evaluations = self._fleet.evaluate(genomes, seeds=seeds, generation=generation)
         for ended, evaluation in enumerate(evaluations, 1):
             fitness[evaluation.index] = evaluation.fitness
-            self.report.outcomes[evaluation.outcome] += 1
+            self.report.outcomes[str(evaluation.outcome)] += 1
             self._last_reason = evaluation.reason
             self._look_for_successor(evaluation, generation)
             self._watcher.ended(evaluation, self._fleet.status())

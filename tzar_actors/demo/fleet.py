@@ -40,14 +40,18 @@ class Evaluation(Protocol):
 
 
 class Vm(Protocol):
-    """One VM at one moment. `pid` is its agent's process, `attempt` what it plays."""
+    """One VM at one moment. `vm` is its name, `pid` its agent's process, `attempt` what it plays."""
 
     @property
-    def name(self) -> str: ...
+    def vm(self) -> str: ...
+    @property
+    def state(self) -> str: ...
     @property
     def pid(self) -> int | None: ...
     @property
     def attempt(self) -> str | None: ...
+    @property
+    def games_played(self) -> int: ...
 
 
 class Status(Protocol):

@@ -52,7 +52,7 @@ def kill_in_mid_game(fleet: Fleet, end: Callable[[int], None] = end_process, wit
     if vm is None or vm.pid is None or vm.attempt is None:
         return None
     end(vm.pid)
-    return Kill(vm.name, vm.attempt)
+    return Kill(vm.vm, vm.attempt)
 
 
 def succession(kill: Kill, evaluation: Evaluation) -> Succession | None:
@@ -68,14 +68,14 @@ def succession(kill: Kill, evaluation: Evaluation) -> Succession | None:
 
 
 def _victim(fleet: Fleet, within_s: float) -> Vm | None:
-    before = {vm.name: vm.attempt for vm in fleet.status().vms}
+    before = {vm.vm: vm.attempt for vm in fleet.status().vms}
     playing = None
     deadline = monotonic() + within_s
     while monotonic() < deadline:
         for vm in fleet.status().vms:
             if vm.pid is not None and vm.attempt is not None:
                 playing = vm
-                if vm.attempt != before.get(vm.name):
+                if vm.attempt != before.get(vm.vm):
                     return vm
         sleep(0.005)
     return playing

@@ -1,6 +1,6 @@
 """What a person sees of the demo: a live view on a terminal, lines elsewhere, and tables at the end."""
 
-from collections import Counter
+from collections.abc import Sequence
 from time import monotonic
 from types import TracebackType
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tzar_actors.demo.campaign import Generation, Report
-from tzar_actors.demo.fleet import Evaluation, Status
+from tzar_actors.demo.fleet import Evaluation, Status, Vm
 from tzar_actors.demo.kill import Kill, Succession
 
 __all__ = ["Show", "describe"]
@@ -34,8 +34,7 @@ class Show:
         self._title = "starting the fleet"
         self._ended, self._due = 0, 0
         self._history: list[Generation] = []
-        self._playing: dict[str, str | None] = {}
-        self._games: Counter[str] = Counter()  # scored, by VM
+        self._vms: Sequence[Vm] = ()
         self._kill: Kill | None = None
         self._succession: Succession | None = None
         self._drawn_at = 0.0
@@ -60,10 +59,7 @@ class Show:
     def ended(self, evaluation: Evaluation, status: Status) -> None:
         """An evaluation of the round ended."""
         self._ended += 1
-        self._playing.update({vm.name: vm.attempt for vm in status.vms})
-        self._games.update(
-            attempt.vm for game in evaluation.games for attempt in game.attempts if attempt.status == "scored"
-        )
+        self._vms = status.vms
         if monotonic() - self._drawn_at > FRAME_S:
             self._draw()
 
@@ -100,7 +96,7 @@ class Show:
     def _draw(self) -> None:
         if self._live:
             self._drawn_at = monotonic()
-            self._live.update(Group(self._headline(), self._vms()), refresh=True)
+            self._live.update(Group(self._headline(), self._table()), refresh=True)
 
     def _headline(self) -> Table:
         grid = Table.grid(padding=(0, 2))
@@ -110,19 +106,18 @@ class Show:
         grid.add_row(Text(self._title, style="bold"), bar, f"{self._ended}/{self._due}", score)
         return grid
 
-    def _vms(self) -> Table:
-        table = Table("VM", "plays attempt", "games scored", "", expand=False)
-        for name in sorted(self._playing):
-            attempt = self._playing[name]
-            remark, style = self._remark(name)
-            table.add_row(name, attempt or "-", str(self._games[name]), remark, style=style)
+    def _table(self) -> Table:
+        table = Table("VM", "state", "attempt", "games", "")
+        for vm in self._vms:
+            remark, style = self._remark(vm)
+            table.add_row(vm.vm, vm.state, vm.attempt or "", str(vm.games_played), remark, style=style)
         return table
 
-    def _remark(self, vm: str) -> tuple[str, str]:
-        if self._succession and vm == self._succession.successor_vm:
+    def _remark(self, vm: Vm) -> tuple[str, str]:
+        if self._succession and vm.vm == self._succession.successor_vm:
             return f"played attempt {self._succession.successor} for {self._succession.vm}", "green"
-        if self._kill and vm == self._kill.vm:
-            return f"killed at attempt {self._kill.attempt}", "red" if self._playing[vm] is None else "yellow"
+        if self._kill and vm.vm == self._kill.vm:
+            return f"killed at attempt {self._kill.attempt}", "red" if vm.attempt is None else "yellow"
         return "", ""
 
 
