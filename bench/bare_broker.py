@@ -6,7 +6,6 @@ No actors, no journal, no types, no timers: the broker passes frames on that it 
 worker that is idle for longest.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -18,20 +17,19 @@ from typing import IO, Any
 
 import msgpack
 import zmq
-from evaluator import instant
-from work import PARAMS, SEED, WORKERS, BenchError, Latency, digest_of, genomes, latency, megabytes_per_s
+from work import PARAMS, SEED, WORKERS, BenchError, System, digest_of, genomes, megabytes_per_s, play, times
 
 __all__ = ["BareBroker"]
 
-WINDOW = 512  # jobs under way of small genomes: more gain nothing
-LARGE_WINDOW = 2 * WORKERS  # and of large ones, which lie in the broker's memory
+WINDOW = 256  # small genomes under way: more gain nothing
+LARGE_WINDOW = 2 * WORKERS  # large ones, which lie in the broker's memory
 LARGE_BYTES = 64 * 1024
 PATIENCE_MS = 60_000
 READY = b"r"
 HELLO = b"h"
 
 
-class BareBroker:
+class BareBroker(System):
     """Starts broker and workers, and is their trainer. The broker's answers come in any order."""
 
     name = "bare"
@@ -42,11 +40,6 @@ class BareBroker:
         self._socket: zmq.Socket[bytes] | None = None
 
     def start(self) -> None:
-        """Returns when all workers are idle.
-
-        Raises:
-            BenchError: a process did not come up.
-        """
         server, client = zmq.curve_keypair(), zmq.curve_keypair()
         keys = {"server": [k.decode() for k in server], "client": [k.decode() for k in client]}
         broker = self._spawn({"role": "broker", **keys})
@@ -62,7 +55,6 @@ class BareBroker:
         self._receive()
 
     def stop(self) -> None:
-        """Ends all processes. They end by themselves when the bench dies."""
         for child in self._children:
             assert child.stdin is not None
             child.stdin.close()
@@ -78,16 +70,13 @@ class BareBroker:
         self._context.destroy(linger=0)
 
     def throughput(self, count: int, size: int) -> float:
-        """Evaluations a second, of `count` genomes of `size` bytes."""
         return count / self._seconds(genomes(count, size), WINDOW)
 
-    def idle_latency(self, count: int) -> Latency:
-        """The round trip of one evaluation at a time."""
-        return latency(self._once, count)
+    def idle_latency(self, count: int) -> list[float]:
+        return times(self._once, count)
 
     def wire(self, count: int, size: int) -> float:
-        """Megabytes a second from trainer to workers, of `count` genomes of `size` bytes, each a frame of its own."""
-        return megabytes_per_s(size, count, self._seconds(genomes(count, size), LARGE_WINDOW))
+        return megabytes_per_s(count, size, self._seconds(genomes(count, size), LARGE_WINDOW))
 
     def _once(self, genome: bytes) -> None:
         self._send(0, genome)
@@ -207,12 +196,10 @@ def _worker(order: dict[str, Any]) -> None:
     socket = _dial(zmq.Context(), order["endpoint"], order)
     socket.send(READY)
     while True:
-        index, digest, genome, params, _seed = msgpack.unpackb(socket.recv())
+        index, digest, genome, params, seed = msgpack.unpackb(socket.recv())
         if genome is None:
             genome = socket.recv(copy=False).buffer
-        if hashlib.sha256(genome).digest() != digest:
-            raise BenchError(f"bare broker: the genome of evaluation {index} arrived damaged")
-        socket.send(msgpack.packb((index, instant(genome, params, None), {})))
+        socket.send(msgpack.packb(play(index, digest, genome, params, seed)))
 
 
 def _end_with(parent: IO[str]) -> None:

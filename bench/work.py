@@ -1,32 +1,74 @@
-"""The work that every system of the bench is given, and how it is counted."""
+"""What every system of the bench is, the work that it is given, and how that is checked."""
 
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["PARAMS", "SEED", "WORKERS", "BenchError", "Latency", "digest_of", "genomes", "latency", "megabytes_per_s"]
+from evaluator import instant
+
+__all__ = [
+    "PARAMS",
+    "SEED",
+    "WORKERS",
+    "BenchError",
+    "System",
+    "digest_of",
+    "genomes",
+    "megabytes_per_s",
+    "play",
+    "times",
+]
 
 WORKERS = 8
 SEED = 7
-PARAMS = {"map": "duel", "ticks": 2100}  # about what a trainer sends along
+PARAMS = {"map": "duel", "seconds": 60}  # about what a trainer sends along
 
 
 class BenchError(Exception):
     """A measurement that cannot be had. The text says of which system, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Idle round trips: the middle one and the one that 99 of 100 stay under, in seconds."""
+class System:
+    """One way from a trainer to `WORKERS` processes that evaluate. A system lacks what makes no sense for it.
 
-    p50_s: float
-    p99_s: float
+    All methods but `start` and `stop` measure, and are called between these two; genomes are new in each call.
+    """
+
+    name: str
+
+    def start(self) -> None:
+        """Returns when all workers are idle.
+
+        Raises:
+            BenchError: they do not come up.
+        """
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Returns when nothing of the system is left; works after a `start` that failed, too."""
+        raise NotImplementedError
+
+    def throughput(self, count: int, size: int) -> float:
+        """Evaluations a second, when `count` genomes of `size` bytes are submitted as fast as the system takes them."""
+        raise NotImplementedError(f"{self.name} has no throughput")
+
+    def idle_latency(self, count: int) -> list[float]:
+        """The round trips in seconds of `count` evaluations of 256 bytes, one at a time."""
+        raise NotImplementedError(f"{self.name} has no round trip")
+
+    def wire(self, count: int, size: int) -> float:
+        """Megabytes a second, when `count` genomes of `size` bytes travel to the workers and are verified there."""
+        raise NotImplementedError(f"{self.name} has no wire")
+
+    def in_place(self, count: int, size: int) -> float:
+        """Megabytes a second, when the workers verify `count` genomes of `size` bytes that lie within their reach."""
+        raise NotImplementedError(f"{self.name} has nothing in place")
 
 
 def genomes(count: int, size: int) -> list[bytes]:
-    """`count` genomes of `size` bytes (at least 16), which no system has seen before, in this run or another."""
+    """`count` different genomes of `size` bytes (at least 16), which no system has seen before."""
     rest = os.urandom(size - 16)
     return [os.urandom(16) + rest for _ in range(count)]
 
@@ -36,19 +78,32 @@ def digest_of(genome: bytes) -> bytes:
     return hashlib.sha256(genome).digest()
 
 
-def latency(once: Callable[[bytes], None], count: int) -> Latency:
-    """Times `once` for `count` genomes of 256 bytes, one after the other, each new to the system."""
-    times = sorted(_timed(once, count))
-    return Latency(p50_s=times[len(times) // 2], p99_s=times[min(len(times) - 1, len(times) * 99 // 100)])
+def play(
+    index: int, digest: bytes, genome: bytes | memoryview, params: dict[str, Any], seed: int
+) -> tuple[int, float, dict[str, Any]]:
+    """What a worker without an agent does: verifies the genome and evaluates it.
+
+    Returns:
+        The index, the fitness, and details, which are empty.
+
+    Raises:
+        BenchError: the genome arrived damaged.
+    """
+    if hashlib.sha256(genome).digest() != digest:
+        raise BenchError(f"the genome of evaluation {index} (seed {seed}) arrived damaged")
+    return index, instant(genome, params, None), {}
 
 
-def megabytes_per_s(size: int, count: int, seconds: float) -> float:
-    """Megabytes (10**6 bytes) a second, when `count` genomes of `size` bytes took `seconds`."""
-    return size * count / seconds / 1e6
-
-
-def _timed(once: Callable[[bytes], None], count: int) -> Iterator[float]:
+def times(once: Callable[[bytes], None], count: int) -> list[float]:
+    """How long `once` takes, in seconds, for each of `count` new genomes of 256 bytes."""
+    taken = []
     for genome in genomes(count, 256):
         begin = time.perf_counter()
         once(genome)
-        yield time.perf_counter() - begin
+        taken.append(time.perf_counter() - begin)
+    return taken
+
+
+def megabytes_per_s(count: int, size: int, seconds: float) -> float:
+    """Megabytes (10**6 bytes) a second, when `count` genomes of `size` bytes took `seconds`."""
+    return count * size / seconds / 1e6
