@@ -8,6 +8,7 @@ worker that is idle for longest.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -209,6 +210,7 @@ def _end_with(parent: IO[str]) -> None:
 
 def main() -> None:
     """A broker's or a worker's process: its order is the first line of stdin."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the bench, which ends this process in its own time
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
     if order["role"] == "broker":

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from rich.table import Table
 from rounds import RATIOS, Ratio, Spread
+from work import WORKERS
 
 __all__ = ["table"]
 
@@ -17,11 +18,12 @@ def table(summary: Mapping[str, Spread], rounds: int) -> Table:
         summary: what `spreads` found.
         rounds: how many rounds were measured.
     """
-    shown = Table(title=f"8 workers, medians of {rounds} rounds", title_justify="left")
+    title = f"{WORKERS} workers, medians of {rounds} round{'s' if rounds > 1 else ''}"
+    shown = Table(title=title, title_justify="left")
     shown.add_column("measured")
     for column in ("median", "lowest", "highest", "floor", "aim"):
         shown.add_column(column, justify="right")
-    ratios = {ratio.name: ratio for ratio in RATIOS}
+    ratios = {ratio.name: ratio for ratio in RATIOS if ratio.name in summary}
     for name, spread in summary.items():
         ratio = ratios.get(name)
         values = [_number(value) for value in (spread.median, spread.low, spread.high)]
@@ -34,7 +36,7 @@ def table(summary: Mapping[str, Spread], rounds: int) -> Table:
                 _mark(ratio, ratio.floor),
                 _mark(ratio, ratio.aim),
                 style=_style(ratio, spread.median),
-                end_section=name == [known for known in summary if known in ratios][-1],
+                end_section=name == list(ratios)[-1],
             )
     return shown
 
