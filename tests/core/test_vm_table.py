@@ -17,7 +17,7 @@ def expected(desired: Desired, observed: Observed, phase: AgentPhase) -> Action:
         return Action.NOTHING  # who knows nothing does nothing; what is on its way is left alone
     if desired is Desired.RUNNING:
         return expected_running(observed, phase)
-    if observed in OFF and phase in IN_USE:
+    if observed in OFF and phase in IN_USE | {AgentPhase.LEAVING}:
         return Action.FORGET
     if observed in ON:
         # It is asked first, but for a VM that has failed, has no use for its agent, or is thrown away.
