@@ -139,6 +139,7 @@ boots_at_a_time = {vms}
 
 [log]
 file = {json.dumps(str(log))}
+level = "DEBUG"
 """
 
 

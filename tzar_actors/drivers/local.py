@@ -15,13 +15,12 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from tzar_agent.tree import FLEET_MARK, VM_MARK, end_marked
-
 from tzar_actors.drivers import processes
 from tzar_actors.drivers.base import Execution, PowerState, VmStatus
 from tzar_actors.drivers.vm_folders import IDENTITY, VmFolders, VmRecord, explained
 from tzar_actors.errors import DriverError
 from tzar_agent.protocol.identity import Identity
+from tzar_agent.tree import FLEET_MARK, VM_MARK, end_marked
 
 __all__ = ["LocalDriver"]
 

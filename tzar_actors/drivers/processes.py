@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO
 
 import psutil
-from tzar_agent.tree import EVALUATOR_MARK, end_marked
 
 from tzar_actors.drivers.base import Execution
+from tzar_agent.tree import EVALUATOR_MARK, end_marked
 
 __all__ = [
     "OUTPUT_LIMIT_BYTES",

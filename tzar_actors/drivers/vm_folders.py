@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
-from tzar_agent.tree import SurvivorsError
 
 from tzar_actors.drivers.file_trees import copy_tree, remove_tree
 from tzar_actors.drivers.processes import Process
 from tzar_actors.errors import DriverError
+from tzar_agent.tree import SurvivorsError
 
 __all__ = ["IDENTITY", "VmFolders", "VmRecord", "explained"]
 
