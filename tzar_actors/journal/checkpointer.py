@@ -6,6 +6,7 @@ pages are checkpointed on the loop, once the thread is done; then SQLite begins 
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -29,10 +30,17 @@ class Checkpointer:
         self._wanted = threading.Event()
         self._thread_done = False
         self._closing = False
+        self._failure: sqlite3.Error | None = None
         self._thread: threading.Thread | None = None
 
     def committed(self, db: sqlite3.Connection) -> None:
-        """A transaction was committed on `db`, which is outside of one now."""
+        """A transaction was committed on `db`, which is outside of one now.
+
+        Raises:
+            sqlite3.Error: a checkpoint failed; without them the log would grow without end.
+        """
+        if self._failure is not None:
+            raise self._failure
         if self._thread_done:
             self._thread_done = False
             db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -57,11 +65,17 @@ class Checkpointer:
             return 0
 
     def _run(self) -> None:
-        db = sqlite3.connect(self._path, isolation_level=None)
         try:
-            while self._wanted.wait() and not self._closing:
+            with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
+                self._checkpoint(db)
+        except sqlite3.Error as error:
+            self._failure = error
+
+    def _checkpoint(self, db: sqlite3.Connection) -> None:
+        while not self._closing:
+            self._wanted.wait()
+            if not self._closing:
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 self._thread_done = True
-                self._wanted.clear()
-        finally:
-            db.close()
+            # Before the next look at `_closing`: `close` sets that first, so its own signal is never lost.
+            self._wanted.clear()

@@ -77,16 +77,14 @@ class Journal:
         self._rows: dict[str, list[tuple[Any, ...]]] = {statement: [] for statement in _ORDER}
         self._vm_rows: list[tuple[str, tuple[Any, ...]]] = []
         self._waiting_genomes: dict[bytes, bytes] = {}
+        self._has_failed = False
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA wal_autocheckpoint = 0")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._make_schema(new_fleet)
-            self.fleet = str(self._meta("fleet"))
-            self.epoch = int(self._meta("epoch")) + 1
-            self._db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (self.epoch,))
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
+            try:
+                self._begin(durability, new_fleet)
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
             raise JournalError(
                 f"the journal {path} cannot be used: {error}. Move its folder away to begin anew"
@@ -102,10 +100,13 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Commits what is gathered and closes the file."""
-        self.commit()
-        self._checkpointer.close()
-        self._db.close()
+        """Commits what is gathered and closes the file. After a commit that failed nothing more is written."""
+        try:
+            if not self._has_failed:
+                self.commit()
+        finally:
+            self._checkpointer.close()
+            self._db.close()
 
     def append(self, record: Record) -> None:
         """Gathers `record` for the next commit."""
@@ -165,6 +166,7 @@ class Journal:
             self._db.execute("COMMIT")
             self._checkpointer.committed(self._db)
         except sqlite3.Error as error:
+            self._has_failed = True
             raise JournalError(f"the journal {self.path} could not be written: {error}") from error
         for rows in self._rows.values():
             rows.clear()
@@ -225,6 +227,16 @@ class Journal:
 
     def _meta(self, name: str) -> Any:
         return self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0]
+
+    def _begin(self, durability: Literal["power", "process"], new_fleet: Callable[[], str]) -> None:
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._make_schema(new_fleet)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self.fleet = str(self._meta("fleet"))
+        self.epoch = int(self._meta("epoch")) + 1
+        self._db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (self.epoch,))
+        self._db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
 
     def _make_schema(self, new_fleet: Callable[[], str]) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
