@@ -119,11 +119,13 @@ class BlobServer:
                 self._on_drop("a frame without a message")
                 continue
             try:
-                self._handle(route.bytes, self._codec.decode(head.bytes), [part.buffer for part in rest])
+                message = self._codec.decode(head.bytes)
+                try:
+                    self._handle(route.bytes, message, [part.buffer for part in rest])
+                except OSError as error:
+                    self._fail(route.bytes, message.digest, f"the spool {self._spool.folder} failed: {error}")
             except DecodeError as error:
                 self._on_drop(str(error))
-            except OSError as error:
-                self._on_drop(f"the spool {self._spool.folder} failed: {error}")
 
     def _handle(self, route: bytes, message: Blob, data: list[memoryview]) -> None:
         match message:
@@ -136,10 +138,18 @@ class BlobServer:
                     raise DecodeError("a chunk's bytes are the frame behind it")
                 self._arrived(route, message, data[0])
             case Missing(digest):
-                if (upload := self._uploads.pop((route, digest), None)) is not None:
-                    upload.incoming.abandon()
+                self._forget(route, digest)
             case Stored():
                 raise DecodeError("nothing was offered to that peer")
+
+    def _fail(self, route: bytes, digest: bytes, reason: str) -> None:
+        self._on_drop(reason)
+        self._forget(route, digest)
+        self._send(route, Missing(digest, reason))
+
+    def _forget(self, route: bytes, digest: bytes) -> None:
+        if (upload := self._uploads.pop((route, digest), None)) is not None:
+            upload.incoming.abandon()
 
     def _give(self, route: bytes, get: Get) -> None:
         blob = self._blob(get.digest)
@@ -174,8 +184,7 @@ class BlobServer:
             reason = f"{offer.size} bytes are over the limit of {self._limit_bytes} bytes (limits.genome_mib)"
             self._send(route, Missing(offer.digest, reason))
             return
-        if (old := self._uploads.pop((route, offer.digest), None)) is not None:
-            old.incoming.abandon()
+        self._forget(route, offer.digest)
         while len(self._uploads) >= _UPLOADS:
             _, oldest = self._uploads.popitem(last=False)
             oldest.incoming.abandon()
@@ -197,8 +206,8 @@ class BlobServer:
         if upload.incoming.received < upload.size:
             self._ask(route, chunk.digest, upload)
             return
-        del self._uploads[route, chunk.digest]
         problem = upload.incoming.finish()
+        del self._uploads[route, chunk.digest]
         if problem is None:
             self._on_stored(chunk.digest, upload.size)
             self._send(route, Stored(chunk.digest))

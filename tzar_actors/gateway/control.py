@@ -171,7 +171,8 @@ class ControlServer:
                 frame = b""  # nobody sends more than one frame here
             peer = routes.get(route)
             if peer is None:
-                peer = Stranger(route, _number(route_frame.get(zmq.SRCFD)), str(route_frame.get("User-Id")))
+                key, address = str(route_frame.get("User-Id")), str(route_frame.get("Peer-Address"))
+                peer = Stranger(route, _number(route_frame.get(zmq.SRCFD)), key, address)
                 self.peers.add(peer)
             try:
                 self._handle(peer, frame)
@@ -195,7 +196,7 @@ class ControlServer:
             raise DecodeError(f"a connection begins with hello, not with {message.TAG}")
         refusal = self._refusal(peer, message)
         if refusal is not None:
-            self._log.emit(AgentRefused(message.vm, refusal.reason))
+            self._log.emit(AgentRefused(peer.address, refusal.reason))
             self._send_to(peer, self._codec.encode(refusal))
             return
         actor = self._actors[message.vm]

@@ -128,7 +128,8 @@ def load_or_make_keys(folder: Path) -> tuple[KeyPair, KeyPair]:
 def write_private(path: Path, text: str) -> None:
     """Replaces a file at once by one that only its owner can read."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # one that was there keeps its mode
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     temporary.replace(path)

@@ -15,6 +15,7 @@ class Stranger:
     route: bytes
     fd: int
     public_key: str
+    address: str
 
 
 @dataclass(slots=True, eq=False)

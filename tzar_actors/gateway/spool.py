@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -38,7 +39,8 @@ class Incoming:
 
     def abandon(self) -> None:
         """It will not arrive."""
-        self._file.close()
+        with suppress(OSError):  # a full disk does not take what is still buffered, which goes with the file anyway
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
 
