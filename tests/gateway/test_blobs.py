@@ -247,7 +247,7 @@ def test_half_a_blob_on_a_full_disk_can_still_be_abandoned(tmp_path):
     spool = Spool(tmp_path)
     arriving = Incoming(spool, b"d" * 32, 10)
     arriving._file.close()
-    arriving._file = Path("/dev/full").open("wb")
+    arriving._file = Path("/dev/full").open("wb")  # noqa: SIM115 - it is closed by what is tested
     arriving.write(b"x" * 10)
     with pytest.raises(OSError, match="No space"):
         arriving.finish()

@@ -1,0 +1,286 @@
+import hashlib
+import os
+from concurrent.futures import CancelledError, wait
+from pathlib import Path
+
+import pytest
+
+import tzar_actors
+from tzar_actors.client.fleet import game_seeds
+from tzar_actors.errors import RejectedError
+from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
+
+PATIENCE_S = 60.0
+
+
+def played(folder):
+    path = folder / "played"
+    return sorted(int(line) for line in path.read_text().split()) if path.exists() else []
+
+
+def test_outcomes_carry_all_that_was_asked(fleet):
+    (result,) = fleet.evaluate([b"\x05"], params={"a": 1}, games=3, seed=7, generation=2, keys=["mine"])
+    assert (result.index, result.key, result.generation, result.outcome, result.fitness) == (0, "mine", 2, "scored", 5)
+    assert result.genome == hashlib.sha256(b"\x05").hexdigest()
+    assert [game.fitness for game in result.games] == [5.0] * 3
+    assert {game.attempts[0].vm for game in result.games} <= {"tzar-01", "tzar-02"}
+
+
+def test_in_order_the_first_is_waited_for_and_else_the_fast_come_first(fleet, folder):
+    genomes = [bytes([i]) for i in range(1, 7)]
+    first = fleet.submit(b"\x09", params={"wait": "go"})
+    assert [r.index for r in fleet.evaluate(genomes, order=True)] == list(range(6))
+    assert sorted(r.index for r in fleet.evaluate(genomes)) == list(range(6))
+    assert not first.done()
+    (folder / "go").touch()
+    assert first.result(PATIENCE_S).fitness == 9.0
+
+
+def test_closing_the_iterator_early_cancels_what_is_open(fleet, folder, until):
+    outcomes = fleet.evaluate([bytes([i]) for i in range(1, 20)], params={})
+    next(outcomes)
+    outcomes.close()
+    waiting = fleet.evaluate([b"\x01", b"\x02", b"\x03"], params={"wait": "never"}, keys=["a", "b", "c"])
+    with pytest.raises(RejectedError):
+        fleet.submit(bytes(2 * 1024 * 1024)).result(PATIENCE_S)
+    del waiting  # nothing of it was asked for yet
+    until(lambda: fleet.status().evaluations_open == 0)
+    assert len(played(folder)) < 19
+    assert fleet.results("a", "b", "c") == []
+
+
+def test_an_iterator_that_is_closed_after_its_fleet_says_nothing(fleet):
+    outcomes = fleet.evaluate([b"\x01", b"\x02", b"\x03"])
+    next(outcomes)
+    fleet._end("stop")
+    outcomes.close()
+
+
+def test_cancel_ends_a_running_game(fleet, folder, until):
+    future = fleet.submit(b"\x01", key="a", params={"wait": "never"})
+    until(lambda: (folder / "began-1").exists())
+    assert future.cancel()
+    assert future.cancelled()
+    with pytest.raises(CancelledError):
+        future.result(0.0)
+    until(lambda: fleet.status().evaluations_open == 0)
+    until(lambda: all(vm.attempt is None for vm in fleet.status().vms))
+    (result,) = fleet.results("a")
+    assert (result.outcome, result.fitness) == ("cancelled", None)
+    assert wait([future], PATIENCE_S).done == {future}
+    assert fleet.submit(b"\x02").result(PATIENCE_S).fitness == 2.0
+
+
+def test_cancel_comes_in_time_when_it_follows_the_submission_at_once(fleet, until):
+    futures = [fleet.submit(b"\x01", key=f"{i}", params={"wait": "never"}) for i in range(10)]
+    assert all([future.cancel() for future in futures])
+    until(lambda: {r.outcome for r in fleet.results(*map(str, range(10)))} == {"cancelled"})
+    assert fleet.status().evaluations_open == 0
+
+
+def test_what_has_ended_cannot_be_cancelled(fleet):
+    future = fleet.submit(b"\x01")
+    future.result(PATIENCE_S)
+    assert not future.cancel()
+    assert future.result().fitness == 1.0
+
+
+def test_a_key_is_answered_from_the_journal_to_a_trainer_that_comes_later(fleet, folder):
+    first = fleet.submit(b"\x05", key="a", games=2).result(PATIENCE_S)
+    with tzar_actors.connect(fleet.state_dir) as later:
+        again = later.submit(b"\x05", key="a", games=2).result(PATIENCE_S)
+    assert again == first
+    assert played(folder) == [5, 5]
+
+
+@pytest.mark.parametrize(
+    "other", [{"params": {"x": 1}}, {"games": 3}, {"seed": 1}, {"genome": b"\x06"}], ids=lambda other: next(iter(other))
+)
+def test_a_key_with_another_question_is_rejected(fleet, other):
+    fleet.submit(b"\x05", key="a").result(PATIENCE_S)
+    asked = {"genome": b"\x05", **other}
+    with pytest.raises(RejectedError) as refused:
+        fleet.submit(asked.pop("genome"), key="a", **asked).result(PATIENCE_S)
+    assert (refused.value.key, refused.value.code) == ("a", "key_reused")
+
+
+def test_a_key_that_is_asked_for_twice_while_it_is_open_resolves_both_and_is_played_once(fleet, folder, until):
+    one = fleet.submit(b"\x05", key="a", params={"wait": "go"})
+    until(lambda: (folder / "began-5").exists())
+    two = fleet.submit(b"\x05", key="a", params={"wait": "go"})
+    other = fleet.submit(b"\x06", key="a", params={"wait": "go"})
+    with pytest.raises(RejectedError) as refused:
+        other.result(PATIENCE_S)
+    assert refused.value.code == "key_reused"
+    (folder / "go").touch()
+    assert one.result(PATIENCE_S) == two.result(PATIENCE_S)
+    assert played(folder) == [5]
+
+
+def test_cancelling_one_of_two_futures_of_a_key_leaves_the_other_its_outcome(fleet, folder, until):
+    one = fleet.submit(b"\x05", key="a", params={"wait": "go"})
+    two = fleet.submit(b"\x05", key="a", params={"wait": "go"})
+    until(lambda: (folder / "began-5").exists())
+    assert one.cancel()
+    (folder / "go").touch()
+    assert two.result(PATIENCE_S).outcome in ("cancelled", "scored")
+
+
+def test_a_generation_is_found_by_a_trainer_that_comes_later(fleet):
+    wanted = {r.key: r.fitness for r in fleet.evaluate([b"\x01", b"\x02"], generation=7)}
+    list(fleet.evaluate([b"\x03"], generation=8))
+    with tzar_actors.connect(fleet.state_dir) as later:
+        assert {r.key: r.fitness for r in later.results(generation=7)} == wanted
+        assert later.results(generation=9) == []
+
+
+def test_results_of_keys_have_the_places_of_the_keys_and_leave_out_what_is_open_or_unknown(fleet, folder, until):
+    fleet.submit(b"\x01", key="a").result(PATIENCE_S)
+    fleet.submit(b"\x02", key="b").result(PATIENCE_S)
+    fleet.submit(b"\x03", key="open", params={"wait": "go"})
+    until(lambda: (folder / "began-3").exists())
+    found = fleet.results("b", "open", "unknown", "a")
+    assert [(r.index, r.key) for r in found] == [(0, "b"), (3, "a")]
+
+
+def test_results_of_nothing_at_all_is_a_wrong_question(fleet):
+    with pytest.raises(ValueError, match="keys or a generation"):
+        fleet.results()
+
+
+def test_a_deadline_ends_an_evaluation_without_a_number(fleet):
+    result = fleet.submit(b"\x01", params={"wait": "never"}, deadline_s=0.5).result(PATIENCE_S)
+    assert (result.outcome, result.fitness) == ("infra_failed", None)
+    assert "deadline" in result.reason
+    assert fleet.submit(b"\x02").result(PATIENCE_S).fitness == 2.0
+
+
+def test_large_genomes_come_through_the_spool_and_small_ones_with_the_order(fleet):
+    large = b"\x07" + os.urandom(INLINE_LIMIT_BYTES)
+    small = b"\x08" * INLINE_LIMIT_BYTES
+    assert [r.fitness for r in fleet.evaluate([large, small], order=True)] == [7.0, 8.0]
+    names = [path.name for path in (fleet.state_dir / "spool").iterdir()]
+    assert sorted(names) == sorted(["token", hashlib.sha256(large).hexdigest()])
+
+
+def test_a_trainer_that_does_not_share_the_supervisors_files_sends_large_genomes(fleet, monkeypatch):
+    read_text = Path.read_text
+
+    def not_the_token(path, *args, **options):
+        if path.name == "token":
+            raise FileNotFoundError(path)
+        return read_text(path, *args, **options)
+
+    monkeypatch.setattr(Path, "read_text", not_the_token)
+    monkeypatch.setattr(Path, "write_bytes", lambda path, data: pytest.fail("it wrote into the spool"))
+    genomes = [bytes([i]) + os.urandom(900_000) for i in (7, 8)]
+    assert [r.fitness for r in fleet.evaluate([*genomes, genomes[0]], order=True)] == [7.0, 8.0, 7.0]
+    for genome in genomes:
+        assert (fleet.state_dir / "spool" / hashlib.sha256(genome).hexdigest()).read_bytes() == genome
+
+
+def test_a_genome_that_was_put_ahead_can_be_given_in_its_place(fleet):
+    large = b"\x07" + os.urandom(INLINE_LIMIT_BYTES)
+    blobs = [fleet.put(large), fleet.put(b"\x08")]
+    assert [r.fitness for r in fleet.evaluate(blobs, order=True)] == [7.0, 8.0]
+    with pytest.raises(RejectedError, match=r"genome_mib"):
+        fleet.put(bytes(1024 * 1024 + 1))
+
+
+def test_files_and_all_kinds_of_bytes_are_genomes(fleet, folder):
+    (folder / "some.genome").write_bytes(b"\x04")
+    genomes = [folder / "some.genome", bytearray(b"\x05"), memoryview(b"\x06")]
+    assert [r.fitness for r in fleet.evaluate(genomes, order=True)] == [4.0, 5.0, 6.0]
+
+
+@pytest.mark.parametrize("genome", [5, "text", None, [1, 2]])
+def test_what_is_no_genome_is_refused_where_it_was_given(fleet, genome):
+    with pytest.raises(TypeError):
+        fleet.submit(genome)
+
+
+def test_the_rejected_are_told_when_all_others_have_been_yielded(fleet):
+    big = bytes(1024 * 1024 + 1)
+    seen = []
+    with pytest.raises(RejectedError, match=r"allowed are 1048576 .*and 1 more were rejected") as refused:
+        for result in fleet.evaluate([b"\x01", big, b"\x02", big], order=True):
+            seen.append(result.index)
+    assert seen == [0, 2]
+    assert refused.value.code == "genome_too_big"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"games": 0},
+        {"games": 1001},
+        {"seeds": [-1]},
+        {"seeds": [2**63]},
+        {"key": "k" * 201},
+        {"generation": 2**63},
+        {"seeds": []},
+    ],
+    ids=str,
+)
+def test_a_question_that_cannot_be_asked_is_refused_where_it_was_made_and_harms_no_other(fleet, wrong):
+    others = [fleet.submit(b"\x01") for _ in range(3)]
+    with pytest.raises(ValueError, match="games|seeds|key|generation"):
+        fleet.submit(b"\x02", **wrong)
+    assert [future.result(PATIENCE_S).fitness for future in others] == [1.0] * 3
+
+
+def test_params_that_cannot_travel_are_refused_where_they_were_given(fleet):
+    with pytest.raises(ValueError, match="params"):
+        fleet.submit(b"\x01", params={"a": object()})
+    with pytest.raises(ValueError, match="params"):
+        fleet.evaluate([b"\x01"], params={"a": "x" * 1_000_000})
+
+
+def test_a_key_given_twice_to_one_call_and_too_few_keys_are_wrong_questions(fleet):
+    with pytest.raises(ValueError, match=r"keys\[1\] is 'a', as keys\[0\]"):
+        list(fleet.evaluate([b"\x01", b"\x02"], keys=["a", "a"]))
+    with pytest.raises(ValueError, match="1 keys"):
+        list(fleet.evaluate([b"\x01", b"\x02"], keys=["b"]))
+
+
+def test_the_input_is_read_only_as_the_fleet_keeps_up(fleet, monkeypatch):
+    monkeypatch.setattr("tzar_actors.client.fleet._WINDOW", 4)
+    read = []
+
+    def endless():
+        while True:
+            read.append(len(read))
+            yield bytes([len(read) % 200 + 1])
+
+    outcomes = fleet.evaluate(endless())
+    for _ in range(10):
+        next(outcomes)
+    outcomes.close()
+    assert 10 <= len(read) <= 14
+
+
+def test_status_shows_the_vms_the_queue_and_the_counters(fleet, folder, until):
+    list(fleet.evaluate([b"\x01", b"\x02"]))
+    for i in range(3, 8):
+        fleet.submit(bytes([i]), key=str(i), params={"wait": "go"})
+    until(lambda: fleet.status().games_running == 2)
+    status = fleet.status()
+    assert (status.fleet, status.epoch, status.pid) == ("tzar", 1, fleet.supervisor_pid)
+    assert (status.evaluations_open, status.games_running, status.games_queued) == (5, 2, 3)
+    assert status.outcomes == {"scored": 2}
+    assert {vm.state for vm in status.vms} == {"playing"}
+    assert {vm.evaluation for vm in status.vms} == {"3", "4"}
+    assert sum(vm.games_played for vm in status.vms) == 2
+    assert (status.trainers, status.attempts_lost, status.is_draining) == (1, 0, False)
+
+
+def test_an_empty_genome_is_a_genome_like_others(fleet):
+    result = fleet.submit(b"").result(PATIENCE_S)
+    assert result.outcome == "genome_failed"  # the game of these tests wants at least a byte
+    assert "index out of range" in result.reason + result.games[0].reason
+
+
+def test_the_games_seeds_are_those_that_were_given_or_follow_from_the_seed(fleet):
+    assert game_seeds(7, 3)[:2] == game_seeds(7, 2)
+    assert game_seeds(7, 1) != game_seeds(8, 1)
+    assert all(0 <= seed < 2**63 for seed in game_seeds(0, 100))
