@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tzar_actors
-from tzar_actors.client.fleet import game_seeds
+from tzar_actors.client.question import game_seeds
 from tzar_actors.errors import RejectedError
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
 

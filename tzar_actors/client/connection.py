@@ -23,6 +23,7 @@ from tzar_actors.client.protocol import (
     Accepted,
     AskOutcomes,
     AskStatus,
+    CancelEvaluations,
     FromSupervisor,
     FromTrainer,
     Outcomes,
@@ -38,6 +39,7 @@ from tzar_actors.client.protocol import (
     from_supervisor_codec,
     from_trainer_codec,
 )
+from tzar_actors.core.admission import same_question
 from tzar_actors.core.evaluation import EvaluationEnded
 from tzar_actors.errors import RejectedError, SupervisorError
 from tzar_actors.gateway.keys import TrainerAccess
@@ -58,11 +60,18 @@ class Pending:
 
     Args:
         submission: what is asked; without the genome's bytes once they are accepted.
-        done: called on the connection's thread with the outcome, or with why there is none.
+        listeners: called on the connection's thread with the outcome, or with why there is none.
+        is_cancelled: it was asked to end.
     """
 
     submission: Submission
-    done: Callable[["EvaluationEnded | BaseException"], None]
+    listeners: list[Callable[["EvaluationEnded | BaseException"], None]]
+    is_cancelled: bool = False
+
+    def done(self, answer: "EvaluationEnded | BaseException") -> None:
+        """Tells all who wait."""
+        for listener in self.listeners:
+            listener(answer)
 
 
 class Connection:
@@ -81,6 +90,7 @@ class Connection:
         self._commands: deque[Pending | FromTrainer] = deque()
         self._pending: dict[str, Pending] = {}
         self._to_submit: deque[Pending] = deque()
+        self._to_cancel: list[str] = []
         self._requests: dict[int, tuple[FromTrainer, Future[Any]]] = {}
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
@@ -89,6 +99,8 @@ class Connection:
         self._reconnect_at = 0.0
         self._pulses = 0
         self._ready = threading.Event()
+        self._commands_lock = threading.Lock()
+        self._known: TrainerWelcome | None = None
         self._failure: BaseException | None = None
         self._closing = False
         self._welcome: TrainerWelcome | None = None
@@ -96,22 +108,35 @@ class Connection:
         self._thread.start()
 
     def welcome(self, timeout_s: float = 30.0) -> TrainerWelcome:
-        """What the supervisor said when it let this trainer in.
+        """What the supervisor said when it let this trainer in. While there is no connection, the next is waited for.
 
         Raises:
             SupervisorError: it cannot be reached.
         """
-        if not self._ready.wait(timeout_s) or self._welcome is None:
+        is_ready = self._ready.wait(timeout_s)
+        welcome = self._known
+        if not is_ready or self._closing or welcome is None:
             cause = self._failure or f"no answer within {timeout_s:g} s"
             raise SupervisorError(f"the supervisor of {self._access_file.parent} cannot be reached: {cause}")
-        return self._welcome
+        return welcome
+
+    def known(self) -> TrainerWelcome:
+        """What the supervisor said last. Nobody has to wait for its return to hand in what it will be given then.
+
+        Raises:
+            SupervisorError: it was never reached.
+        """
+        return self._known or self.welcome()
 
     def submit(self, pending: Pending) -> None:
         """Asks for an evaluation. May be called from any thread."""
         self._put(pending)
 
     def say(self, message: FromTrainer) -> None:
-        """Says something that has no answer; it is lost if the connection breaks now. May be called from any thread."""
+        """Says something that has no answer. May be called from any thread.
+
+        It is lost if the connection breaks now; a cancel is said again on the next.
+        """
         self._put(message)
 
     def ask(self, make: Callable[[int], AskStatus | AskOutcomes], timeout_s: float) -> Any:
@@ -145,9 +170,10 @@ class Connection:
             self._thread.join()
 
     def _put(self, command: Pending | FromTrainer) -> None:
-        if not self._thread.is_alive() or self._closing:
-            raise SupervisorError(f"the connection to the supervisor has ended: {self._failure}")
-        self._commands.append(command)
+        with self._commands_lock:
+            if self._closing:
+                raise SupervisorError(f"the connection to the supervisor has ended: {self._failure}")
+            self._commands.append(command)
         self._waiter.wake()
 
     def _run(self) -> None:
@@ -158,10 +184,12 @@ class Connection:
             self._failure = failure
             raise
         finally:
-            self._closing = True
+            with self._commands_lock:
+                self._closing = True
             error = self._failure or SupervisorError("the connection to the supervisor has ended")
             while self._commands:  # said just before the end: a shutdown, say, must still go out
                 self._take(self._commands.popleft())
+            self._hand_in()
             self._disconnect(linger_ms=1000)
             self._context.term()
             self._waiter.close()
@@ -179,21 +207,46 @@ class Connection:
             callback()
         while self._commands:
             self._take(self._commands.popleft())
-        self._submit_waiting()
+        self._hand_in()
         self._pulse(time.monotonic())
 
     def _take(self, command: Pending | FromTrainer) -> None:
-        if isinstance(command, Pending):
-            self._pending[command.submission.evaluation.key] = command
-            self._to_submit.append(command)
-        elif self._welcome is not None:
-            self._send(command)
+        match command:
+            case Pending():
+                self._take_pending(command)
+            case CancelEvaluations(keys):
+                for key in keys:
+                    if (pending := self._pending.get(key)) is not None:
+                        pending.is_cancelled = True
+                        self._to_cancel.append(key)
+            case _ if self._welcome is not None:
+                self._hand_in()  # a shutdown must not overtake what it is to wait for
+                self._send(command)
+
+    def _take_pending(self, pending: Pending) -> None:
+        asked = pending.submission.evaluation
+        earlier = self._pending.get(asked.key)
+        if earlier is None:
+            self._pending[asked.key] = pending
+            self._to_submit.append(pending)
+        elif same_question(earlier.submission.evaluation, asked):
+            earlier.listeners += pending.listeners
+        else:
+            reason = f"the key {asked.key} is open for another genome, other params or games; give it a key of its own"
+            pending.done(RejectedError(asked.key, "key_reused", reason))
+
+    def _hand_in(self) -> None:
+        """Submissions first: a cancel that overtook its own would end nothing."""
+        self._submit_waiting()
+        if self._to_cancel and self._welcome is not None:
+            self._send(CancelEvaluations(tuple(self._to_cancel)))
+            self._to_cancel.clear()
 
     def _connect(self, now: float) -> None:
         self._reconnect_at = now + 0.1
         try:
             access = TrainerAccess.load(self._access_file)
-        except SupervisorError as error:
+        except (SupervisorError, OSError) as error:  # OSError: Windows lets nobody read it while it is replaced
             self._failure = error
             return
         socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
@@ -220,6 +273,8 @@ class Connection:
         self._socket.close(linger_ms)
         self._socket = self._monitor = self._welcome = None
         self._to_submit.clear()
+        self._to_cancel.clear()
+        self._ready.clear()
 
     def _read_monitor(self) -> None:
         while self._monitor is not None and self._monitor.poll(0):
@@ -257,9 +312,10 @@ class Connection:
                 elif not key:
                     self.fail(SupervisorError(reason))
             case TrainerWelcome():
-                self._welcome = message
+                self._welcome = self._known = message
                 self._failure = None
                 self._to_submit = deque(self._pending.values())
+                self._to_cancel = [key for key, pending in self._pending.items() if pending.is_cancelled]
                 for question, _ in list(self._requests.values()):
                     self._send(question)
                 self._ready.set()

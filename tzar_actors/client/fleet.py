@@ -1,11 +1,11 @@
 """The trainer's handle of a fleet."""
 
-import hashlib
 import queue
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,18 +15,18 @@ import psutil
 from tzar_actors.client.connection import Connection, Pending
 from tzar_actors.client.genomes import Blob, GenomeStore
 from tzar_actors.client.protocol import AskOutcomes, AskStatus, CancelEvaluations, Shutdown, Submission
+from tzar_actors.client.question import Question, check_key
 from tzar_actors.client.results import EvaluationResult, FleetStatus, result_of, status_of
-from tzar_actors.core.evaluation import Evaluation, EvaluationEnded
+from tzar_actors.core.evaluation import EvaluationEnded
 from tzar_actors.errors import RejectedError, SupervisorError
 from tzar_actors.gateway.keys import TrainerAccess
 from tzar_actors.journal.stored import stored_codec
-from tzar_agent.protocol.codec import pack_value, unpack_value
+from tzar_agent.protocol.codec import DecodeError, unpack_value
 
-__all__ = ["ACCESS_FILE", "Fleet", "connect", "game_seeds"]
+__all__ = ["ACCESS_FILE", "EvaluationFuture", "Fleet", "connect"]
 
 ACCESS_FILE: Final = "trainer.access"
 _WINDOW: Final = 4000  # evaluations of one `evaluate` that are under way: the input may be endless
-_PARAMS_LIMIT_BYTES: Final = 256 * 1024
 _ANSWER_S: Final = 30.0
 _RESTART_S: Final = 3.0  # in which a supervisor that died is there again, where somebody starts it again
 
@@ -110,11 +110,11 @@ class Fleet:
         Raises:
             RejectedError: the supervisor took some of them not; raised when all others have been yielded.
             SupervisorError: the supervisor is gone for good.
+            ValueError: an argument is not allowed.
         """
-        packed = pack_value(dict(params or {}), _PARAMS_LIMIT_BYTES, "params")
-        game_seeds_ = tuple(seeds) if seeds is not None else game_seeds(seed, games)
+        question = Question.of(params, games, seed, seeds, generation, deadline_s)
         done: queue.SimpleQueue[tuple[int, str, EvaluationEnded | BaseException]] = queue.SimpleQueue()
-        return self._evaluate(iter(genomes), packed, game_seeds_, generation, keys, deadline_s, order, done)
+        return self._evaluate(iter(genomes), question, keys, order, done)
 
     def submit(
         self,
@@ -132,32 +132,38 @@ class Fleet:
 
         Returns:
             A future of the outcome. It fails with `RejectedError` when the supervisor does not take it.
+
+        Raises:
+            SupervisorError: the supervisor is gone for good.
+            ValueError: an argument is not allowed.
         """
-        packed = pack_value(dict(params or {}), _PARAMS_LIMIT_BYTES, "params")
+        question = Question.of(params, games, seed, seeds, generation, deadline_s)
         name, is_fresh = (key, False) if key is not None else (self._new_key(), True)
         future = EvaluationFuture(self, name)
 
         def done(answer: EvaluationEnded | BaseException) -> None:
             if not future.set_running_or_notify_cancel():
                 return
-            if isinstance(answer, EvaluationEnded):
-                future.set_result(result_of(answer, 0))
-            else:
+            try:
+                result = result_of(answer, 0) if isinstance(answer, EvaluationEnded) else None
+            except DecodeError as error:
+                answer, result = error, None
+            if result is not None:
+                future.set_result(result)
+            elif isinstance(answer, BaseException):
                 future.set_exception(answer)
 
-        game_seeds_ = tuple(seeds) if seeds is not None else game_seeds(seed, games)
         try:
-            pending = self._pending(genome, name, is_fresh, packed, game_seeds_, generation, deadline_s)
+            submission = self._submission(genome, name, is_fresh, question)
         except RejectedError as error:
             future.set_exception(error)
             return future
-        pending.done = done
-        self._connection.submit(pending)
+        self._connection.submit(Pending(submission, [done]))
         return future
 
     def put(self, genome: bytes) -> Blob:
         """Brings a genome to the supervisor ahead of its evaluations; what is returned can be given in its place."""
-        return self._genomes.put(genome, self._connection.welcome(), "none")
+        return self._genomes.put(genome, self._connection.known(), "none")
 
     def results(self, *keys: str, generation: int | None = None) -> list[EvaluationResult]:
         """The outcomes that there are of these keys, or of a generation: also those of an earlier trainer.
@@ -167,7 +173,15 @@ class Fleet:
         Args:
             keys: as they were given to `submit` or `evaluate`.
             generation: as it was given there.
+
+        Raises:
+            SupervisorError: no answer came.
+            ValueError: neither keys nor a generation were given.
         """
+        if not keys and generation is None:
+            raise ValueError("results are found by keys or a generation: give one of them")
+        for key in keys:
+            check_key(key)
         answer = self._connection.ask(lambda request: AskOutcomes(request, keys or None, generation), _ANSWER_S)
         codec = stored_codec()
         places = {key: i for i, key in enumerate(keys)}
@@ -192,11 +206,8 @@ class Fleet:
     def _evaluate(
         self,
         genomes: Iterator[Genome],
-        params: bytes,
-        seeds: tuple[int, ...],
-        generation: int | None,
+        question: Question,
         keys: Sequence[str] | None,
-        deadline_s: float | None,
         order: bool,
         done: "queue.SimpleQueue[tuple[int, str, EvaluationEnded | BaseException]]",
     ) -> Iterator[EvaluationResult]:
@@ -212,18 +223,19 @@ class Fleet:
                     if genome is None:
                         is_more = False
                         break
+                    if keys is not None and index >= len(keys):
+                        raise ValueError(f"there are {len(keys)} keys and more genomes; each needs its own")
                     key, is_fresh = (self._new_key(), True) if keys is None else (keys[index], False)
                     if key in open_keys:
                         raise ValueError(f"keys[{index}] is {key!r}, as keys[{open_keys[key]}]; each needs its own")
                     try:
-                        pending = self._pending(genome, key, is_fresh, params, seeds, generation, deadline_s)
+                        submission = self._submission(genome, key, is_fresh, question)
                     except RejectedError as error:
                         rejected.append(error)
                         waiting[index] = None
                     else:
-                        pending.done = _teller(done, index, key)
                         open_keys[key] = index
-                        self._connection.submit(pending)
+                        self._connection.submit(Pending(submission, [_teller(done, index, key)]))
                     index += 1
                 if not open_keys:
                     continue
@@ -247,7 +259,8 @@ class Fleet:
                     yield result
         finally:
             if open_keys:
-                self._cancel(tuple(open_keys))
+                with suppress(SupervisorError):  # it ends as well when the fleet was closed before it
+                    self._cancel(tuple(open_keys))
         if rejected:
             raise (
                 rejected[0]
@@ -259,23 +272,17 @@ class Fleet:
                 )
             )
 
-    def _pending(
-        self,
-        genome: Genome,
-        key: str,
-        is_fresh: bool,
-        params: bytes,
-        seeds: tuple[int, ...],
-        generation: int | None,
-        deadline_s: float | None,
-    ) -> Pending:
-        if isinstance(genome, Path):
-            genome = genome.read_bytes()
-        blob = genome if isinstance(genome, Blob) else None
-        if blob is None:
-            blob = self._genomes.put(bytes(genome), self._connection.welcome(), key)  # type: ignore[arg-type]  # no Blob
-        evaluation = Evaluation(key, generation, blob.digest, blob.size, params, seeds, deadline_s)
-        return Pending(Submission(evaluation, blob.inline, is_fresh), _nobody)
+    def _submission(self, genome: Genome, key: str, is_fresh: bool, question: Question) -> Submission:
+        check_key(key)
+        match genome:
+            case Blob():
+                blob = genome
+            case Path():
+                blob = self._genomes.put(genome.read_bytes(), self._connection.known(), key)
+            case _:
+                # Through a view, since `bytes` would make a genome of zeros out of a number.
+                blob = self._genomes.put(memoryview(genome).tobytes(), self._connection.known(), key)
+        return Submission(question.about(key, blob), blob.inline, is_fresh)
 
     def _cancel(self, keys: tuple[str, ...]) -> None:
         self._connection.say(CancelEvaluations(keys))
@@ -314,20 +321,5 @@ def connect(state_dir: str | Path) -> Fleet:
     return fleet
 
 
-def game_seeds(seed: int, games: int) -> tuple[int, ...]:
-    """The seeds of a call's games: the first 63 bits of the SHA-256 of "seed:game".
-
-    Args:
-        seed: the call's.
-        games: how many.
-    """
-    digests = (hashlib.sha256(f"{seed}:{i}".encode()).digest() for i in range(games))
-    return tuple(int.from_bytes(digest[:8], "big") >> 1 for digest in digests)
-
-
 def _teller(done: "queue.SimpleQueue[tuple[int, str, EvaluationEnded | BaseException]]", index: int, key: str) -> Any:
     return lambda answer: done.put((index, key, answer))
-
-
-def _nobody(answer: EvaluationEnded | BaseException) -> None:
-    """Nobody is waiting yet."""

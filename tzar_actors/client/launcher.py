@@ -23,6 +23,7 @@ __all__ = ["LaunchedFleet", "launch"]
 _READY_S: Final = 60.0
 _TAIL_BYTES: Final = 4000
 _EXIT_LOCKED: Final = 73
+_LOOK_AGAIN_S: Final = 0.5
 
 
 class LaunchedFleet(Fleet):
@@ -64,11 +65,23 @@ class LaunchedFleet(Fleet):
         self._closing.set()
         try:
             if how != "linger" and self._process.poll() is None:
-                self.shut_down(drain=how == "drain")
-                self._process.wait()
+                self._shut_down_and_wait(drain=how == "drain")
         finally:
             super().close()
-            self._keeper.join()
+            if how != "linger":
+                self._keeper.join()
+
+    def _shut_down_and_wait(self, *, drain: bool) -> None:
+        try:
+            self.shut_down(drain=drain)
+            self._process.wait()
+        except SupervisorError:
+            if self._process.poll() is None:
+                self._process.terminate()  # it hears nobody; what is open stays in its journal
+                raise
+        except BaseException:  # an interrupt, while it drains
+            self.shut_down(drain=False)
+            raise
 
     def _keep(self) -> None:
         """Starts the supervisor again when it dies, but not for ever."""
@@ -89,12 +102,19 @@ class LaunchedFleet(Fleet):
                 return
             if self._closing.wait(decision.after_s):
                 return
+            while _is_locked(self.state_dir):  # somebody else was faster: that supervisor serves this trainer as well
+                if self._closing.wait(_LOOK_AGAIN_S):
+                    return
             try:
                 self._process = _start(self.settings)
-                self.supervisor_starts += 1
+            except LockedError:
+                continue
             except SupervisorError as error:
                 self._connection.fail(error)
                 return
+            self.supervisor_starts += 1
+            if self._closing.is_set():  # whoever left did not see it any more
+                self._process.terminate()
 
 
 def launch(
