@@ -30,20 +30,32 @@ def play(genome, params, game):
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "client_game.py").write_text(GAME, encoding="utf-8")
-    yield tmp_path
-    (tmp_path / "go").touch()  # whatever still waits may end
+    return tmp_path
 
 
-@pytest.fixture
-def config(folder: Path) -> dict[str, Any]:
+def config_in(folder: Path) -> dict[str, Any]:
     return {
         "fleet": {"state_dir": str(folder / "state"), "drain_grace_s": 1.0, "durability": "process"},
         "evaluator": {"kind": "python", "target": "client_game:play", "path": [str(folder)]},
         "limits": {"genome_mib": 1},
         "hosts": [{"name": "here", "vms": 2}],
     }
+
+
+@pytest.fixture
+def config(folder: Path) -> dict[str, Any]:
+    return config_in(folder)
+
+
+@pytest.fixture(scope="module")
+def shared_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tzar_actors.Fleet]:
+    """One fleet for all tests of a module that neither wait in games nor count what was played."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "client_game.py").write_text(GAME, encoding="utf-8")
+    with tzar_actors.launch(config_in(folder)) as fleet:
+        yield fleet
 
 
 @pytest.fixture

@@ -108,11 +108,17 @@ def test_leaving_by_an_exception_stops_at_once_what_would_wait_for_ever(config, 
     class MindChangedError(Exception):
         pass
 
-    with pytest.raises(MindChangedError), tzar_actors.launch(config) as fleet:
-        future = fleet.submit(b"\x01", params={"wait": "never"})
-        until(lambda: (folder / "began-1").exists())
-        raise MindChangedError
-    assert isinstance(future.exception(1.0), SupervisorError)
+    futures = []
+
+    def change_mind():
+        with tzar_actors.launch(config) as fleet:
+            futures.append(fleet.submit(b"\x01", params={"wait": "never"}))
+            until(lambda: (folder / "began-1").exists())
+            raise MindChangedError
+
+    with pytest.raises(MindChangedError):
+        change_mind()
+    assert isinstance(futures[0].exception(1.0), SupervisorError)
 
 
 def test_leaving_in_good_order_ends_what_is_open_before(config, until, folder):

@@ -11,7 +11,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,46 +31,23 @@ from tzar_actors.client.protocol import (
     PulseAnswer,
     Rejected,
     StatusAnswer,
-    Submission,
     Submit,
     TrainerHello,
     TrainerWelcome,
     from_supervisor_codec,
     from_trainer_codec,
 )
-from tzar_actors.core.admission import same_question
+from tzar_actors.client.waiting import Pending, Waiting
 from tzar_actors.core.evaluation import EvaluationEnded
 from tzar_actors.errors import RejectedError, SupervisorError
 from tzar_actors.gateway.keys import TrainerAccess
 from tzar_actors.journal.stored import stored_codec
 from tzar_actors.loop import PollWaiter
 
-__all__ = ["Connection", "Pending"]
+__all__ = ["Connection"]
 
 _PULSE_S: Final = 1.0
 _SILENCE_S: Final = 5.0
-_BATCH_BYTES: Final = 2 * 1024 * 1024
-_BATCH_ITEMS: Final = 2000
-
-
-@dataclass(slots=True, eq=False)
-class Pending:
-    """An evaluation that has no outcome yet.
-
-    Args:
-        submission: what is asked; without the genome's bytes once they are accepted.
-        listeners: called on the connection's thread with the outcome, or with why there is none.
-        is_cancelled: it was asked to end.
-    """
-
-    submission: Submission
-    listeners: list[Callable[["EvaluationEnded | BaseException"], None]]
-    is_cancelled: bool = False
-
-    def done(self, answer: "EvaluationEnded | BaseException") -> None:
-        """Tells all who wait."""
-        for listener in self.listeners:
-            listener(answer)
 
 
 class Connection:
@@ -88,9 +64,7 @@ class Connection:
         self._stored = stored_codec()
         self._waiter = PollWaiter()
         self._commands: deque[Pending | FromTrainer] = deque()
-        self._pending: dict[str, Pending] = {}
-        self._to_submit: deque[Pending] = deque()
-        self._to_cancel: list[str] = []
+        self._waiting = Waiting()
         self._requests: dict[int, tuple[FromTrainer, Future[Any]]] = {}
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
@@ -193,7 +167,7 @@ class Connection:
             self._disconnect(linger_ms=1000)
             self._context.term()
             self._waiter.close()
-            for pending in self._pending.values():
+            for pending in self._waiting.take_all():
                 pending.done(error)
             for _, future in list(self._requests.values()):
                 future.set_exception(error)
@@ -213,34 +187,20 @@ class Connection:
     def _take(self, command: Pending | FromTrainer) -> None:
         match command:
             case Pending():
-                self._take_pending(command)
+                self._waiting.add(command)
             case CancelEvaluations(keys):
-                for key in keys:
-                    if (pending := self._pending.get(key)) is not None:
-                        pending.is_cancelled = True
-                        self._to_cancel.append(key)
+                self._waiting.cancel(keys)
             case _ if self._welcome is not None:
                 self._hand_in()  # a shutdown must not overtake what it is to wait for
                 self._send(command)
 
-    def _take_pending(self, pending: Pending) -> None:
-        asked = pending.submission.evaluation
-        earlier = self._pending.get(asked.key)
-        if earlier is None:
-            self._pending[asked.key] = pending
-            self._to_submit.append(pending)
-        elif same_question(earlier.submission.evaluation, asked):
-            earlier.listeners += pending.listeners
-        else:
-            reason = f"the key {asked.key} is open for another genome, other params or games; give it a key of its own"
-            pending.done(RejectedError(asked.key, "key_reused", reason))
-
     def _hand_in(self) -> None:
-        """Submissions first: a cancel that overtook its own would end nothing."""
-        self._submit_waiting()
-        if self._to_cancel and self._welcome is not None:
-            self._send(CancelEvaluations(tuple(self._to_cancel)))
-            self._to_cancel.clear()
+        if self._welcome is None:
+            return
+        for batch in self._waiting.submissions():
+            self._send(Submit(batch))
+        if keys := self._waiting.cancels():
+            self._send(CancelEvaluations(keys))
 
     def _connect(self, now: float) -> None:
         self._reconnect_at = now + 0.1
@@ -272,8 +232,6 @@ class Connection:
         self._monitor.close()
         self._socket.close(linger_ms)
         self._socket = self._monitor = self._welcome = None
-        self._to_submit.clear()
-        self._to_cancel.clear()
         self._ready.clear()
 
     def _read_monitor(self) -> None:
@@ -303,19 +261,16 @@ class Connection:
                 for encoded in ended:
                     self._ended(encoded)
             case Accepted(keys):
-                for key in keys:
-                    if (pending := self._pending.get(key)) is not None:
-                        pending.submission = replace(pending.submission, genome=None, is_fresh=False)
+                self._waiting.accepted(keys)
             case Rejected(key, code, reason):
-                if (refused := self._pending.pop(key, None)) is not None:
+                if (refused := self._waiting.take(key)) is not None:
                     refused.done(RejectedError(key, code, reason))
                 elif not key:
                     self.fail(SupervisorError(reason))
             case TrainerWelcome():
                 self._welcome = self._known = message
                 self._failure = None
-                self._to_submit = deque(self._pending.values())
-                self._to_cancel = [key for key, pending in self._pending.items() if pending.is_cancelled]
+                self._waiting.begin_anew()
                 for question, _ in list(self._requests.values()):
                     self._send(question)
                 self._ready.set()
@@ -328,23 +283,8 @@ class Connection:
 
     def _ended(self, encoded: bytes) -> None:
         ended = self._stored.decode(encoded)
-        if isinstance(ended, EvaluationEnded) and (pending := self._pending.pop(ended.key, None)) is not None:
+        if isinstance(ended, EvaluationEnded) and (pending := self._waiting.take(ended.key)) is not None:
             pending.done(ended)
-
-    def _submit_waiting(self) -> None:
-        while self._to_submit and self._welcome is not None:
-            batch: list[Submission] = []
-            size = 0
-            while self._to_submit and size < _BATCH_BYTES and len(batch) < _BATCH_ITEMS:
-                pending = self._to_submit.popleft()
-                submission = pending.submission
-                if submission.evaluation.key not in self._pending:
-                    continue
-                batch.append(submission)
-                size += len(submission.genome or b"") + len(submission.evaluation.params) + 200
-                # From now on the supervisor may know the key, even if its answer is lost.
-                pending.submission = replace(submission, is_fresh=False)
-            self._send(Submit(tuple(batch)))
 
     def _pulse(self, now: float) -> None:
         if self._socket is None:

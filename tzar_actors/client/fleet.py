@@ -12,11 +12,12 @@ from typing import Any, Final, Self
 
 import psutil
 
-from tzar_actors.client.connection import Connection, Pending
+from tzar_actors.client.connection import Connection
 from tzar_actors.client.genomes import Blob, GenomeStore
 from tzar_actors.client.protocol import AskOutcomes, AskStatus, CancelEvaluations, Shutdown, Submission
 from tzar_actors.client.question import Question, check_key
 from tzar_actors.client.results import EvaluationResult, FleetStatus, result_of, status_of
+from tzar_actors.client.waiting import Pending
 from tzar_actors.core.evaluation import EvaluationEnded
 from tzar_actors.errors import RejectedError, SupervisorError
 from tzar_actors.gateway.keys import TrainerAccess
@@ -279,6 +280,8 @@ class Fleet:
                 blob = genome
             case Path():
                 blob = self._genomes.put(genome.read_bytes(), self._connection.known(), key)
+            case bytes():
+                blob = self._genomes.put(genome, self._connection.known(), key)
             case _:
                 # Through a view, since `bytes` would make a genome of zeros out of a number.
                 blob = self._genomes.put(memoryview(genome).tobytes(), self._connection.known(), key)
