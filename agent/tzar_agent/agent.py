@@ -137,7 +137,7 @@ class Service:
         """Serves. Returns whether the agent shall end; else it shall park."""
         identity = self._identity
         logger.info("VM {}, incarnation {}: dialing {}", identity.vm, identity.incarnation, identity.endpoint)
-        look_at = 0.0
+        look_at = next_at = 0.0
         try:
             while self._ends is None:
                 if self._stop.is_wanted:
@@ -149,31 +149,37 @@ class Service:
                     if self._home.has_identity():
                         self._ends = do.Park("a new identity has come in")
                         break
-                self._turn(min(look_at, self._next_at()) - now)
+                self._turn(min(look_at, next_at) - now)
+                next_at = self._keep_time()
         finally:
             self._close()
         return isinstance(self._ends, do.Exit)
 
-    def _next_at(self) -> float:
-        moments = (self._session.next_at(), self._evaluator.next_at(), self._blobs.next_at() if self._blobs else None)
-        return min(moment for moment in moments if moment is not None)
-
     def _turn(self, wait_s: float) -> None:
         # Rounded up: a wait that ends a little too early would spin until its moment has come.
-        self._poller.poll(max(0, int(wait_s * 1000) + 1) if wait_s > 0 else 0)
+        ready = dict(self._poller.poll(int(wait_s * 1000) + 1 if wait_s > 0 else 0))
         if (connection := self._connection) is not None:
-            self._listen(connection)
-            if connection is self._connection:
+            if connection.socket in ready:
+                self._listen(connection)
+            if connection.monitor in ready and connection is self._connection:
                 self._watch(connection)
-        for posted in self._mailbox.drain():
-            self._feed(self._evaluator.absorb(posted))  # what an evaluator of before posted is not taken
-        if self._blobs is not None:
-            self._collect(self._blobs)
+        if self._mailbox.reader.fileno() in ready:
+            for posted in self._mailbox.drain():
+                self._feed(self._evaluator.absorb(posted))  # what an evaluator of before posted is not taken
+        if (blobs := self._blobs) is not None and (blobs.attempt is not None or blobs.socket in ready):
+            self._collect(blobs)
+
+    def _keep_time(self) -> float:
+        """Does what is due, and returns when something is next, in monotonic seconds."""
         now = time.monotonic()
-        if (next_at := self._evaluator.next_at()) is not None and now >= next_at:
-            self._feed(self._evaluator.tick(now))
-        if now >= self._session.next_at():
+        evaluator_at, session_at = self._evaluator.next_at(), self._session.next_at()
+        if now >= session_at or (evaluator_at is not None and now >= evaluator_at):
+            if evaluator_at is not None and now >= evaluator_at:
+                self._feed(self._evaluator.tick(now))
             self._feed([Tick(now, self._random.random())])
+            evaluator_at, session_at = self._evaluator.next_at(), self._session.next_at()
+        fetch_at = self._blobs.next_at() if self._blobs is not None else None
+        return min(moment for moment in (session_at, evaluator_at, fetch_at) if moment is not None)
 
     def _listen(self, connection: Connection) -> None:
         for _ in range(_MESSAGES_A_TURN):
@@ -201,19 +207,19 @@ class Service:
                 return
 
     def _collect(self, blobs: BlobLink) -> None:
-        attempt = blobs.attempt
-        if attempt is None:
-            return
-        now = time.monotonic()
+        attempt, now = blobs.attempt, time.monotonic()
         try:
             genome = blobs.read()
+            if attempt is None:
+                return  # chunks of a fetch that was given up: they were read, and nobody wants them
             if genome is not None:
                 self._feed([GenomeReady(now, attempt, genome)])
             elif (fails_at := blobs.next_at()) is not None and now >= fails_at:
                 raise GenomeError(f"nothing came over the blob socket for {SILENT_S:g} s")
         except GenomeError as error:
             blobs.abandon()
-            self._feed([GenomeFailed(now, attempt, str(error))])
+            if attempt is not None:
+                self._feed([GenomeFailed(now, attempt, str(error))])
 
     def _feed(self, events: Iterable[Event]) -> None:
         """Steps the session with each event, and with those that carrying out its commands leads to."""
