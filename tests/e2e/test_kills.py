@@ -11,12 +11,12 @@ from threading import Event
 
 import psutil
 import pytest
-from tzar_agent.tree import marked
 
 import tzar_actors
 from tzar_actors.client import launcher
 from tzar_actors.client.fleet import game_seeds
 from tzar_actors.events.reading import read
+from tzar_agent.tree import marked
 
 HERE = Path(__file__).parent
 EVALUATIONS = 200
@@ -122,7 +122,9 @@ def test_twenty_kills_in_a_run_leave_each_outcome_once_and_right_and_no_process(
     fleet.close()
     assert [process for vm in vms for process in marked(fleet_mark, vm)] == []
     events = list(read(state_dir / "events.jsonl"))
-    ended = Counter(event["evaluation"] for event in events if event["event"] == "attempt_ended" and event["status"] == "scored")
+    ended = Counter(
+        event["evaluation"] for event in events if event["event"] == "attempt_ended" and event["status"] == "scored"
+    )
     attempts = [event["attempt"] for event in events if event["event"] == "attempt_started"]
     assert len(attempts) == len(set(attempts)), "an attempt's id was issued twice"
     assert len(ended) == EVALUATIONS
