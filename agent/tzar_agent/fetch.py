@@ -31,7 +31,7 @@ class BlobLink:
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", identity: Identity, endpoint: str, genomes: Genomes):
         self.socket = curve_dealer(context, identity)
-        self.fd: int = self.socket.get(zmq.FD)
+        self.fd = int(self.socket.get(zmq.FD))
         # Chunks of a fetch that was given up may still come in, and must not stop the next one.
         self.socket.set(zmq.RCVHWM, 4 * BLOB_WINDOW)
         self.socket.connect(endpoint)
