@@ -1,0 +1,176 @@
+"""The loop: reads sockets, fires timers, gives actors their turns, commits, releases, waits.
+
+    for each readable socket: read, decode, tell the actor it is for
+    fire the timers that are due
+    until nothing is pending, but for a bounded number of rounds:
+        give actors with mail their turns, one message each
+        commit what was journalled; release what was held for it
+    finish the turn (events are written); wait, if nothing is pending
+
+It runs on one thread. Only `wake`, `stop` and an inbox's `put` may be used from others.
+"""
+
+import heapq
+import threading
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from tzar_actors.loop.waiter import Waiter
+
+if TYPE_CHECKING:
+    from tzar_actors.loop.actor import LoopActor
+
+__all__ = ["Loop", "Timer"]
+
+_ROUNDS: Final = 16  # of turns between two looks at the sockets: chatter among actors starves no socket
+_LATE_S: Final = 0.05  # a turn that begins or lasts longer than this is counted as late
+
+
+class Timer:
+    """A call that the loop owes. `cancel()` takes it back."""
+
+    __slots__ = ("callback", "due")
+
+    def __init__(self, due: float, callback: Callable[[], None]) -> None:
+        self.due = due
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """The call will not be made. Made already: nothing changes."""
+        self.callback = None
+
+
+class Loop:
+    """Runs actors, timers and sockets on the calling thread.
+
+    Args:
+        clock: gives monotonic seconds.
+        waiter: how to wait.
+        commit: called at the end of each round in which something was held or `mark_dirty` was called; what was held
+            is released when it returns. What it raises ends the loop.
+        finish_turn: called once at the end of each turn.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        waiter: Waiter,
+        *,
+        commit: Callable[[], None] = lambda: None,
+        finish_turn: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.clock = clock
+        self.waiter = waiter
+        self.late_s = 0.0
+        self.turn_began: float | None = None
+        self._commit = commit
+        self._finish_turn = finish_turn
+        self._ready: deque[LoopActor] = deque()
+        self._held: list[Callable[[], None]] = []
+        self._dirty = False
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._numbers = count()
+        self._thread: int | None = None
+        self._stopping = False
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.clock()
+
+    def call_at(self, due: float, callback: Callable[[], None]) -> Timer:
+        """Calls `callback` on the loop when the clock shows `due`."""
+        timer = Timer(due, callback)
+        heapq.heappush(self._timers, (due, next(self._numbers), timer))
+        return timer
+
+    def call_later(self, after_s: float, callback: Callable[[], None]) -> Timer:
+        """Calls `callback` on the loop after `after_s` seconds."""
+        return self.call_at(self.clock() + after_s, callback)
+
+    def mark_dirty(self) -> None:
+        """Something was journalled: this round ends with a commit."""
+        self._dirty = True
+
+    def hold(self, release: Callable[[], None]) -> None:
+        """Calls `release` when everything journalled so far is committed, and never if that fails."""
+        self._held.append(release)
+
+    def schedule(self, actor: "LoopActor") -> None:
+        """Gives `actor` one turn. May be called from any thread."""
+        self._ready.append(actor)
+        if threading.get_ident() != self._thread:
+            self.waiter.wake()
+
+    def stop(self) -> None:
+        """Ends `run` after the current turn. May be called from any thread."""
+        self._stopping = True
+        if threading.get_ident() != self._thread:
+            self.waiter.wake()
+
+    def run(self) -> None:
+        """Turns until `stop` is called, or until something raises what no actor may swallow."""
+        while not self._stopping:
+            self.turn()
+
+    def turn(self, longest_wait_s: float | None = None) -> None:
+        """One turn: waits, then does what is due.
+
+        Args:
+            longest_wait_s: waits no longer than this, in seconds.
+        """
+        self._thread = threading.get_ident()
+        wait_s = self._wait_s(longest_wait_s)
+        asked = self.clock()
+        readable = self.waiter.wait(wait_s)
+        began = self.turn_began = self.clock()
+        if wait_s is not None:
+            self._count_late(began - asked - wait_s)
+        for callback in readable:
+            callback()
+        self._fire_timers(began)
+        for _ in range(_ROUNDS):
+            self._give_turns()
+            self._settle()
+            if not self._ready:
+                break
+        self._finish_turn()
+        self.turn_began = None
+        self._count_late(self.clock() - began)
+
+    def _wait_s(self, longest: float | None) -> float | None:
+        if self._ready or self._stopping:
+            return 0.0
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        if not self._timers:
+            return longest
+        until = max(0.0, self._timers[0][0] - self.clock())
+        return until if longest is None else min(longest, until)
+
+    def _count_late(self, seconds: float) -> None:
+        if seconds > _LATE_S:
+            self.late_s += seconds
+
+    def _fire_timers(self, now: float) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            _, _, timer = heapq.heappop(self._timers)
+            callback, timer.callback = timer.callback, None
+            if callback is not None:
+                callback()
+
+    def _give_turns(self) -> None:
+        ready = self._ready
+        for _ in range(len(ready)):
+            ready.popleft().take_turn()
+
+    def _settle(self) -> None:
+        if not (self._dirty or self._held):
+            return
+        held, self._held = self._held, []
+        if self._dirty:
+            self._dirty = False
+            self._commit()
+        for release in held:
+            release()
