@@ -111,7 +111,7 @@ class Fleet(System):
         return megabytes_per_s(count, size, self._seconds(batch, [self._fleet.put(genome) for genome in batch]))
 
     def _idle(self) -> int:
-        return sum(vm.pid is not None and vm.attempt is None for vm in self._fleet.status().vms)
+        return sum(vm.state == "idle" for vm in self._fleet.status().vms)
 
     def _seconds(self, batch: Sequence[bytes], given: "Iterable[bytes | tzar_actors.Blob] | None" = None) -> float:
         begin = time.perf_counter()

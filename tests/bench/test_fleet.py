@@ -24,7 +24,7 @@ class Answering:
 
     def status(self):
         self.idle += 1  # one agent more with each look
-        vms = [SimpleNamespace(pid=1 if n < self.idle else None, attempt=None) for n in range(WORKERS)]
+        vms = [SimpleNamespace(state="idle" if n < self.idle else "booting") for n in range(WORKERS)]
         return SimpleNamespace(vms=vms)
 
     def put(self, genome):
