@@ -129,7 +129,12 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     )
     wiring = _wire(settings, stack, loop, journal, log, gateway, spool, server.public)
     _open(settings, wiring, blobs, access)
-    watchdog = Watchdog(loop, _STALL_S, lambda seconds: (log.emit(catalogue.Watchdog(seconds)), log.flush()))
+
+    def on_stall(seconds: float) -> None:
+        log.emit(catalogue.Watchdog(seconds))
+        log.flush()
+
+    watchdog = Watchdog(loop, _STALL_S, on_stall)
     watchdog.start()
     stack.callback(watchdog.stop)
     access.save(state_dir / ACCESS_FILE)

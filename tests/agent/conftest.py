@@ -5,10 +5,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_supervisor import fake_supervisor  # noqa: E402  # found by the line above: tests are no package
+from fake_supervisor import fake_supervisor  # found by the line above: tests are no package
 
 
-@pytest.fixture()
+@pytest.fixture
 def supervisor(tmp_path):
     with fake_supervisor(tmp_path / "home") as fake:
         yield fake

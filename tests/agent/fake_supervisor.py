@@ -54,6 +54,7 @@ class FakeSupervisor:
         self.cache_bytes = 64 * 1024 * 1024
         self.blobs: dict[bytes, bytes] = {}
         self.gets = 0
+        self.holds_blobs = False  # requests for blobs stay without an answer
         self.answers_heartbeats = True
         self.heard: list[Control] = []
         self.agents: list[subprocess.Popen[bytes]] = []
@@ -126,6 +127,8 @@ class FakeSupervisor:
         request = self._blob.decode(frames[0])
         assert isinstance(request, Get)
         self.gets += 1
+        if self.holds_blobs:
+            return
         data = self.blobs.get(request.digest)
         if data is None:
             self._blob_router.send_multipart([peer, self._blob.encode(Missing(request.digest, "never heard of it"))])
@@ -161,7 +164,7 @@ class FakeSupervisor:
     def result(self, attempt: str, *, ack: bool = True) -> Result:
         result = self.expect(Result, lambda r: r.attempt == attempt)
         if ack:
-            self.send(ResultAck(attempt))
+            self.send(ResultAck((attempt,)))
         return result
 
     def welcome(self) -> Hello:

@@ -264,8 +264,11 @@ def test_an_execution_returns_the_exit_code_and_both_outputs(subject, running):
 
 
 def test_an_execution_over_its_time_is_ended_with_all_it_started_and_the_vm_runs_on(subject, running):
-    execution = running.execute("vm-1", subject.tree(), timeout_s=1.5)
-    assert execution.timed_out
+    for timeout_s in (0.5, 2, 8):  # a busy machine may need longer until the tree stands
+        execution = running.execute("vm-1", subject.tree(), timeout_s)
+        assert execution.timed_out
+        if execution.stdout:
+            break
     assert execution.stdout == b"started"
     assert not subject.tree_lives()
     assert running.status()["vm-1"].power is PowerState.RUNNING

@@ -302,3 +302,27 @@ def test_a_failed_restore_leaves_the_disk_as_it_was(make_driver, identity, disk)
 def test_there_is_no_screenshot_of_a_local_vm(make_driver, identity):
     with pytest.raises(DriverError, match="no screen"):
         running(make_driver(), identity).screenshot("vm-1")
+
+
+@posix
+def test_an_execution_over_its_time_is_ended_though_it_emptied_its_environment(make_driver, identity):
+    driver = running(make_driver(), identity)
+    execution = driver.execute("vm-1", ["env", "-i", "sh", "-c", "echo $$; sleep 600; true"], timeout_s=2)
+    assert execution.timed_out
+    assert not psutil.pid_exists(int(execution.stdout))
+
+
+def test_a_mark_that_may_not_be_read_is_an_error_and_no_absence(make_driver, monkeypatch):
+    driver = make_driver()
+    driver.create("vm-1")
+    read = Path.read_text
+
+    def refuse(path, *arguments, **named):
+        if path.name == "vm.json":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    for ask in (driver.status, lambda: driver.kill("vm-1"), lambda: driver.create("vm-1")):
+        with pytest.raises(DriverError, match=r"Permission denied .*vm\.json.*the right to it"):
+            ask()

@@ -112,7 +112,7 @@ def test_an_unknown_placeholder_names_the_nearest():
 
 
 def test_braces_around_no_word_are_no_placeholder():
-    Settings.from_mapping(command(argv=["{genome}", "{result}", '{"map": 1}', "{}", "{params.map}"], score_key="score"))
+    Settings.from_mapping(command(argv=["{genome}", "{result}", '{"map": 1}', "{params.map}"], score_key="score"))
 
 
 def test_a_command_without_its_genome_is_an_error():
@@ -123,8 +123,22 @@ def test_a_command_needs_a_source_of_its_score():
     assert "score_key and exit_codes are missing" in complaint(command())
 
 
-def test_a_command_has_only_one_source_of_its_score():
-    assert "score_key and exit_codes are both there" in complaint(command(score_key="score", exit_codes={"0": 1.0}))
+def test_a_command_may_have_both_sources_of_its_score():
+    Settings.from_mapping(command(score_key="score", exit_codes={"0": 1.0}))
+
+
+@pytest.mark.parametrize("argv", [[], ["", "{genome}"]])
+def test_a_command_names_a_program(argv):
+    assert complaint(command(argv=argv, score_key="score")).startswith("evaluator.argv: ")
+
+
+def test_an_argument_may_be_empty():
+    Settings.from_mapping(command(argv=["play", "", "{genome}", "{result}"], score_key="score"))
+
+
+@pytest.mark.parametrize("word", ["{}", "{0}", "{params}", "{genome.path}"])
+def test_braces_around_any_other_word_are_an_unknown_placeholder(word):
+    assert f"unknown placeholder {word}" in complaint(command(argv=["{genome}", "{result}", word], score_key="score"))
 
 
 def test_a_score_key_needs_a_result_file():

@@ -52,8 +52,6 @@ def test_the_other_evaluators_of_the_made_configuration_are_good_ones():
     for start in starts:
         block = lines[start : lines.index("", start)]
         mapping = tomllib.loads("\n".join(line.removeprefix("# ") for line in block))
-        if mapping["evaluator"]["kind"] == "command":
-            mapping["evaluator"].pop("exit_codes")  # the other of the two sources of a score
         kinds.append(require_evaluator(Settings.from_mapping(mapping)).kind)
     assert sorted([*kinds, "python"]) == sorted(model.model_fields["kind"].default for model in evaluator_models())
 

@@ -216,6 +216,7 @@ class Connection:
         self._waiter.unwatch(self._socket)
         self._waiter.unwatch(self._monitor)
         self._socket.disable_monitor()
+        self._monitor.close()
         self._socket.close(linger_ms)
         self._socket = self._monitor = self._welcome = None
         self._to_submit.clear()

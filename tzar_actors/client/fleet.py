@@ -19,7 +19,7 @@ from tzar_actors.errors import RejectedError
 from tzar_actors.journal.stored import stored_codec
 from tzar_agent.protocol.codec import pack_value, unpack_value
 
-__all__ = ["ACCESS_FILE", "Fleet", "connect", "game_seeds"]
+__all__ = ["ACCESS_FILE", "EvaluationFuture", "Fleet", "connect", "game_seeds"]
 
 ACCESS_FILE: Final = "trainer.access"
 _WINDOW: Final = 4000  # evaluations of one `evaluate` that are under way: the input may be endless

@@ -42,7 +42,6 @@ def judge(attempts: Sequence[AttemptStory], policy: BlamePolicy) -> Retry | Verd
         attempts: those that have ended, oldest first, at least one.
         policy: the limits.
     """
-    last = attempts[-1]
     faults = {a.vm for a in attempts if a.status == "fault"}
     over = {a.vm for a in attempts if a.status == "timed_out"}
     if len(faults) >= 2:
@@ -53,11 +52,10 @@ def judge(attempts: Sequence[AttemptStory], policy: BlamePolicy) -> Retry | Verd
         return Retry(frozenset(a.vm for a in attempts))
     if all(a.status == "fault" for a in attempts):
         reason = last_reason(attempts, "fault")
-        return Verdict(
-            "genome_failed", f"all {len(attempts)} attempts failed on {last.vm}, no other VM was had: {reason}"
-        )
+        (vm,) = faults
+        return Verdict("genome_failed", f"all {len(attempts)} attempts failed on {vm}, no other VM was had: {reason}")
     if all(a.status == "timed_out" for a in attempts):
-        return Verdict("timed_out", f"all {len(attempts)} attempts ran over the limit on {last.vm}")
+        return Verdict("timed_out", f"all {len(attempts)} attempts ran over the limit on {_seen_by(over)}")
     story = "; ".join(f"{a.attempt} on {a.vm}: {a.status}, {a.reason}" for a in attempts)
     return Verdict("infra_failed", f"{len(attempts)} attempts failed: {story}"[:4000])
 

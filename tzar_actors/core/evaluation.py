@@ -75,7 +75,7 @@ class GameEnded:
     seconds: float
     details: Packed
     reason: Text
-    attempts: tuple[AttemptStory, ...]
+    attempts: Annotated[tuple[AttemptStory, ...], Items(1000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +90,4 @@ class EvaluationEnded:
     fitness: float | None
     reason: Text
     seconds: float  # from acceptance to the end
-    games: tuple[GameEnded, ...]
+    games: Annotated[tuple[GameEnded, ...], Items(1000)]

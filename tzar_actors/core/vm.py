@@ -85,12 +85,14 @@ class Vm:
         self._recheck_s = _FIRST_RECHECK_S
         self._retry_s = _FIRST_RETRY_S
         self._backing_off = False
+        self._off_was_told = False
 
     def step(self, event: VmEvent) -> list[VmCommand]:
         """What to do about `event`."""
         match event:
             case DesiredSet(desired):
                 self.desired = desired
+                self._off_was_told = False
                 return self._next()
             case Seen():
                 return self._seen(event)
@@ -123,18 +125,13 @@ class Vm:
         action = NEXT[self.desired, self.observed, self.phase]
         match action:
             case Action.NOTHING:
-                off = self.observed in (Observed.OFF, Observed.ABSENT)
-                done = self.observed is Observed.ABSENT or (off and self.desired is Desired.OFF)
-                return [ReportOff()] if done and self.desired is not Desired.RUNNING else []
+                return self._tell_off()
             case Action.CREATE:
-                if self._rung is Rung.RECREATE:
-                    self._rung = None
                 return self._begin("create")
             case Action.START:
                 return self._boot()
             case Action.STOP | Action.KILL:
-                away: list[VmCommand] = [ReportAway()] if self.phase is AgentPhase.READY else []
-                return [*away, *self._begin("stop" if action is Action.STOP else "kill")]
+                return [*self._leave(), *self._begin("stop" if action is Action.STOP else "kill")]
             case Action.REMOVE:
                 return self._begin("remove")
             case Action.ADOPT:
@@ -151,11 +148,17 @@ class Vm:
             case _:
                 assert_never(action)
 
+    def _tell_off(self) -> list[VmCommand]:
+        goal = (Observed.ABSENT,) if self.desired is Desired.GONE else (Observed.ABSENT, Observed.OFF)
+        if self.desired is Desired.RUNNING or self.observed not in goal or self._off_was_told:
+            return []
+        self._off_was_told = True
+        return [ReportOff()]
+
     def _boot(self) -> list[VmCommand]:
         if self._rung is Rung.RECREATE:
             return self._begin("remove")
         verb: Literal["start", "restore"] = "restore" if self._rung is Rung.RESTORE else "start"
-        self._rung = None
         self._hello = self._adopting = False
         self.incarnation += 1
         self.call = verb
@@ -164,44 +167,52 @@ class Vm:
 
     def _begin(self, verb: Verb) -> list[VmCommand]:
         self.call = verb
+        self._off_was_told = False
         return [Call(verb)]
 
     def _seen(self, event: Seen) -> list[VmCommand]:
         if self.call is not None or event.asked_at <= self._call_ended:
             return []
         observed = Observed(event.power)
-        if observed is Observed.RUNNING and event.incarnation != self.incarnation:
+        if observed is Observed.RUNNING and (event.incarnation != self.incarnation or not event.incarnation):
             observed = Observed.STALE
         self.observed = observed
         return self._next()
 
     def _call_done(self, at: float) -> list[VmCommand]:
         verb, self.call = self.call, None
+        if verb is None:
+            return []
         self._call_ended = at
         self._retry_s = _FIRST_RETRY_S
         match verb:
-            case None:
-                return []
             case "start" | "restore":
-                self.observed = Observed.RUNNING
-                if self._hello:
+                self.observed, self.phase, self._rung = Observed.RUNNING, AgentPhase.BOOTING, None
+                if self._hello and self.desired is Desired.RUNNING:
                     return self._ready()
-                self.phase = AgentPhase.BOOTING
                 return [SetTimer("boot", self.limits.boot_timeout_s), *self._next()]
-            case "create" | "stop" | "kill":
-                self.observed = Observed.OFF
+            case "create":
+                self.observed, self._rung = Observed.OFF, None
+                return self._next()
             case "remove":
                 self.observed = Observed.ABSENT
-        if self.phase is AgentPhase.UNSEEN and verb in ("stop", "kill"):
-            self.phase = AgentPhase.NONE
-        return self._next()
+                return self._next()
+            case "stop" | "kill":
+                self.observed = Observed.OFF
+                was_leaving = self.phase is AgentPhase.LEAVING
+                if was_leaving or self.phase is AgentPhase.UNSEEN:
+                    self.phase = AgentPhase.NONE
+                done: list[VmCommand] = [CancelTimer("silence")] if was_leaving else []
+                return [*done, *self._next()]
+            case _:
+                assert_never(verb)
 
     def _call_failed(self, event: CallFailed) -> list[VmCommand]:
         verb, self.call = self.call, None
-        self._call_ended = event.at
-        self.observed = Observed.UNKNOWN
         if verb is None:
             return []
+        self._call_ended = event.at
+        self.observed = Observed.UNKNOWN
         if verb == "stop" and not event.refused:
             self.observed, self.phase = Observed.RUNNING, AgentPhase.NONE  # it was asked: now it is turned off
             return [*self._silence_timers(), *self._next()]
@@ -229,8 +240,10 @@ class Vm:
 
     def _disconnected(self) -> list[VmCommand]:
         self._hello = False
-        if self.phase is not AgentPhase.READY or self._away:
+        if self.phase is not AgentPhase.READY:
             return []
+        if self._away:
+            return [AskStatus()]
         self._away = True
         self._recheck_s = _FIRST_RECHECK_S
         return [
@@ -240,6 +253,17 @@ class Vm:
             SetTimer("silence", self.limits.silence_s),
             SetTimer("grace", self.limits.reconnect_grace_s),
         ]
+
+    def _leave(self) -> list[VmCommand]:
+        """Its agent is given up without blame; its game is given to another VM if going off takes long."""
+        was_ready, was_away = self.phase is AgentPhase.READY, self._away
+        if not was_ready and self.phase is not AgentPhase.BOOTING:
+            return []
+        self.phase = AgentPhase.LEAVING
+        commands = self._end_session()
+        if was_ready:
+            commands += [*([] if was_away else [ReportAway()]), SetTimer("silence", self.limits.silence_s)]
+        return commands
 
     def _silent(self, cause: str) -> list[VmCommand]:
         if self.phase is not AgentPhase.READY:
@@ -255,6 +279,8 @@ class Vm:
                     return []
                 return self._fail("its agent did not come back" if self._adopting else "its agent did not say hello")
             case "silence":
+                if self.phase is AgentPhase.LEAVING:
+                    return [ReportSilent("it is to go off")]
                 return self._silent("its connection broke") if self._away else []
             case "grace":
                 return self._fail("its agent did not come back in time") if self._away else []
@@ -272,12 +298,16 @@ class Vm:
                 assert_never(name)
 
     def _fail(self, cause: str) -> list[VmCommand]:
+        if self.desired is not Desired.RUNNING:
+            return self._leave()
         if self.phase is AgentPhase.FAILED:
             return []
         self.phase = AgentPhase.FAILED
+        return [*self._end_session(), ReportFailed(cause)]
+
+    def _end_session(self) -> list[VmCommand]:
         self._away = self._adopting = self._hello = False
-        commands: list[VmCommand] = [CancelTimer("boot"), CancelTimer("settle"), *self._silence_timers()]
-        return [*commands, ReportFailed(cause)]
+        return [CancelTimer("boot"), CancelTimer("settle"), *self._silence_timers()]
 
     def _silence_timers(self) -> list[VmCommand]:
         return [CancelTimer("silence"), CancelTimer("grace"), CancelTimer("recheck")]

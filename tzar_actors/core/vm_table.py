@@ -32,6 +32,7 @@ class AgentPhase(StrEnum):
     NONE = "none"  # there is none, and none is wanted of what runs now
     BOOTING = "booting"  # its identity is delivered, its hello is awaited
     READY = "ready"  # it said hello, and has not been given up
+    LEAVING = "leaving"  # its VM was told to go off: whatever the agent does now is no failure
     FAILED = "failed"  # the VM failed: nothing is done until its supervisor has said how it comes back
 
 
@@ -53,31 +54,31 @@ _N, _CREATE, _START, _STOP, _KILL = Action.NOTHING, Action.CREATE, Action.START,
 _REMOVE, _ADOPT, _FORGET, _FAIL = Action.REMOVE, Action.ADOPT, Action.FORGET, Action.FAIL
 
 # Unknown changes nothing, whatever is desired; neither does a VM that is on its way.
-_ROWS: Final[dict[Desired, dict[Observed, tuple[Action, Action, Action, Action, Action]]]] = {
-    #                       unseen    none      booting   ready     failed
+_ROWS: Final[dict[Desired, dict[Observed, tuple[Action, Action, Action, Action, Action, Action]]]] = {
+    #                       unseen    none      booting   ready     leaving   failed
     Desired.RUNNING: {
-        Observed.ABSENT:   (_CREATE,  _CREATE,  _FAIL,    _FAIL,    _N),
-        Observed.OFF:      (_START,   _START,   _FAIL,    _FAIL,    _N),
-        Observed.CHANGING: (_N,       _N,       _N,       _N,       _N),
-        Observed.RUNNING:  (_ADOPT,   _KILL,    _N,       _N,       _N),
-        Observed.STALE:    (_KILL,    _KILL,    _FAIL,    _FAIL,    _N),
-        Observed.UNKNOWN:  (_N,       _N,       _N,       _N,       _N),
+        Observed.ABSENT:   (_CREATE,  _CREATE,  _FAIL,    _FAIL,    _CREATE,  _N),
+        Observed.OFF:      (_START,   _START,   _FAIL,    _FAIL,    _START,   _N),
+        Observed.CHANGING: (_N,       _N,       _N,       _N,       _N,       _N),
+        Observed.RUNNING:  (_ADOPT,   _KILL,    _N,       _N,       _KILL,    _N),
+        Observed.STALE:    (_KILL,    _KILL,    _FAIL,    _FAIL,    _KILL,    _N),
+        Observed.UNKNOWN:  (_N,       _N,       _N,       _N,       _N,       _N),
     },
     Desired.OFF: {
-        Observed.ABSENT:   (_N,       _N,       _FORGET,  _FORGET,  _N),
-        Observed.OFF:      (_N,       _N,       _FORGET,  _FORGET,  _N),
-        Observed.CHANGING: (_N,       _N,       _N,       _N,       _N),
-        Observed.RUNNING:  (_STOP,    _KILL,    _STOP,    _STOP,    _KILL),
-        Observed.STALE:    (_STOP,    _KILL,    _STOP,    _STOP,    _KILL),
-        Observed.UNKNOWN:  (_N,       _N,       _N,       _N,       _N),
+        Observed.ABSENT:   (_N,       _N,       _FORGET,  _FORGET,  _FORGET,  _N),
+        Observed.OFF:      (_N,       _N,       _FORGET,  _FORGET,  _FORGET,  _N),
+        Observed.CHANGING: (_N,       _N,       _N,       _N,       _N,       _N),
+        Observed.RUNNING:  (_STOP,    _KILL,    _STOP,    _STOP,    _STOP,    _KILL),
+        Observed.STALE:    (_STOP,    _KILL,    _STOP,    _STOP,    _STOP,    _KILL),
+        Observed.UNKNOWN:  (_N,       _N,       _N,       _N,       _N,       _N),
     },
     Desired.GONE: {
-        Observed.ABSENT:   (_N,       _N,       _FORGET,  _FORGET,  _N),
-        Observed.OFF:      (_REMOVE,  _REMOVE,  _FORGET,  _FORGET,  _REMOVE),
-        Observed.CHANGING: (_N,       _N,       _N,       _N,       _N),
-        Observed.RUNNING:  (_KILL,    _KILL,    _KILL,    _KILL,    _KILL),
-        Observed.STALE:    (_KILL,    _KILL,    _KILL,    _KILL,    _KILL),
-        Observed.UNKNOWN:  (_N,       _N,       _N,       _N,       _N),
+        Observed.ABSENT:   (_N,       _N,       _FORGET,  _FORGET,  _FORGET,  _N),
+        Observed.OFF:      (_REMOVE,  _REMOVE,  _FORGET,  _FORGET,  _FORGET,  _REMOVE),
+        Observed.CHANGING: (_N,       _N,       _N,       _N,       _N,       _N),
+        Observed.RUNNING:  (_KILL,    _KILL,    _KILL,    _KILL,    _KILL,    _KILL),
+        Observed.STALE:    (_KILL,    _KILL,    _KILL,    _KILL,    _KILL,    _KILL),
+        Observed.UNKNOWN:  (_N,       _N,       _N,       _N,       _N,       _N),
     },
 }  # fmt: skip
 

@@ -4,24 +4,23 @@ It isolates nothing, and it is a real driver otherwise: its VMs have disks made 
 by which they are known after any crash. They outlive the supervisor, and the next one adopts them.
 """
 
-import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-
-from tzar_agent.tree import FLEET_MARK, VM_MARK, end_marked
 
 from tzar_actors.drivers import processes
 from tzar_actors.drivers.base import Execution, PowerState, VmStatus
 from tzar_actors.drivers.vm_folders import IDENTITY, VmFolders, VmRecord, explained
 from tzar_actors.errors import DriverError
 from tzar_agent.protocol.identity import Identity
+from tzar_agent.tree import FLEET_MARK, VM_MARK, end_marked
 
 __all__ = ["LocalDriver"]
 
@@ -78,9 +77,8 @@ class LocalDriver:
         Raises:
             DriverError: the VM runs or is absent, or the agent ended, or it took too long; it is off again then.
         """
-        record = self._require_off(vm, "started")
         with self._explained("it cannot be started", vm):
-            self._boot(record, identity)
+            self._boot(self._require_off(vm, "started"), identity)
 
     def stop(self, vm: str, timeout_s: float) -> None:
         """Asks the agent to end and waits for it, `timeout_s` seconds at most; then nothing of the VM is left."""
@@ -108,8 +106,8 @@ class LocalDriver:
 
     def checkpoint(self, vm: str, name: str) -> None:
         """Copies the disk. Of a running VM this is what its disk would hold after a loss of power, never its memory."""
-        self._require(vm)
         with self._explained(f"checkpoint {name} cannot be made", vm):
+            self._require(vm)
             self._folders.add_checkpoint(vm, name)
 
     def restore(self, vm: str, name: str, identity: Identity) -> None:
@@ -118,18 +116,18 @@ class LocalDriver:
         Raises:
             DriverError: there is no such checkpoint (nothing changed), or as `start` raises.
         """
-        self._require(vm)
-        self._folders.require_checkpoint(vm, name)
-        self.kill(vm)
         with self._explained(f"checkpoint {name} cannot be restored", vm):
+            record = self._require(vm)
+            self._folders.require_checkpoint(vm, name)
+            self.kill(vm)
             self._folders.put_back(vm, name)
-            self._boot(self._require(vm), identity)
+            self._boot(record, identity)
 
     def remove(self, vm: str) -> None:
         """Removes the VM's folder, and ends what is left of its processes."""
-        if self._folders.find(vm) is not None:
-            self._require_off(vm, "removed")
         with self._explained("it cannot be removed", vm):
+            if self._folders.find(vm) is not None:
+                self._require_off(vm, "removed")
             self._end_leftovers(vm)
             self._folders.remove(vm)
 
@@ -142,8 +140,8 @@ class LocalDriver:
 
     def push(self, vm: str, source: Path, target: str) -> None:
         """Copies a file to `target`, a path relative to the running VM's disk, and reads it back to verify it."""
-        self._require_running(vm, "push to")
         with self._explained(f"{source} cannot be pushed to {target}", vm):
+            self._require_running(vm, "push to")
             disk = self._folders.disk(vm).resolve()
             place = (disk / target).resolve()
             if disk not in place.parents:
@@ -166,8 +164,8 @@ class LocalDriver:
 
         After `timeout_s` seconds it is ended with all it started.
         """
-        record = self._require_running(vm, "execute in")
         with self._explained(f"{argv[0]} cannot be run", vm):
+            record = self._require_running(vm, "execute in")
             env = self._marked_env(vm, record.incarnation)
             return processes.run_marked(argv, self._folders.disk(vm), env, self._fleet, vm, timeout_s)
 
@@ -251,10 +249,8 @@ class LocalDriver:
             raise self._error(f"one cannot {verb} a VM that is off", vm, "Start it before")
         return record
 
-    @contextlib.contextmanager
-    def _explained(self, what: str, vm: str) -> Iterator[None]:
-        with explained(what, self._host, vm):
-            yield
+    def _explained(self, what: str, vm: str) -> AbstractContextManager[None]:
+        return explained(what, self._host, vm)
 
     def _error(self, what: str, vm: str, cure: str) -> DriverError:
         return DriverError(what, host=self._host, vm=vm, cure=cure)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO
 
 import psutil
-from tzar_agent.tree import EVALUATOR_MARK, end_marked
 
 from tzar_actors.drivers.base import Execution
+from tzar_agent.tree import EVALUATOR_MARK, end_marked
 
 __all__ = [
     "OUTPUT_LIMIT_BYTES",
@@ -144,6 +144,7 @@ def run_marked(
     try:
         exit_code, timed_out = child.wait(timeout_s), False
     except subprocess.TimeoutExpired:
+        _end_group(child)
         end_marked(fleet, vm, run)
         exit_code, timed_out = child.wait(), True
     return Execution(exit_code, stdout.end(), stderr.end(), timed_out)
@@ -168,6 +169,14 @@ class _Tail(threading.Thread):
     def end(self) -> bytes:
         self.join(_LAST_OUTPUT_S)
         return bytes(self._kept[-OUTPUT_LIMIT_BYTES:])
+
+
+def _end_group(child: "subprocess.Popen[bytes]") -> None:
+    # Also those whose environment was emptied. The group's number is the child's until the child is waited for.
+    if sys.platform == "win32":
+        child.kill()
+    else:
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _send(process: Process, number: int) -> None:

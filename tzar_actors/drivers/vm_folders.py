@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
-from tzar_agent.tree import SurvivorsError
 
 from tzar_actors.drivers.file_trees import copy_tree, remove_tree
 from tzar_actors.drivers.processes import Process
 from tzar_actors.errors import DriverError
+from tzar_agent.tree import SurvivorsError
 
 __all__ = ["IDENTITY", "VmFolders", "VmRecord", "explained"]
 
@@ -156,8 +156,7 @@ class VmFolders:
 
     def write(self, record: VmRecord) -> None:
         """Records what was started, for good: it is found after any crash."""
-        with self._lock:
-            self._write(self.path(record.vm), record)
+        self._write(self.path(record.vm), record)
 
     def make(self, vm: str, template: Path | None) -> VmRecord:
         """The VM, made from the template (None: with an empty disk) if it was not there."""
@@ -277,4 +276,5 @@ class VmFolders:
             json.dump({"tzar_vm": 1, **asdict(record)}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())  # a mark that a loss of power leaves empty would make the VM a stranger
-        new.replace(folder / _MARK)
+        with self._lock:
+            new.replace(folder / _MARK)

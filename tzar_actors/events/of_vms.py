@@ -64,15 +64,14 @@ class VmReady:
 
 @dataclass(frozen=True, slots=True)
 class VmFailed:
-    """A VM or its agent failed. `cause` is one word, `detail` the evidence."""
+    """A VM or its agent failed, and will be reset; `cause` says how it was seen."""
 
     NAME: ClassVar[str] = "vm_failed"
     LEVEL: ClassVar[Level] = Level.WARNING
-    TEXT: ClassVar[str] = "VM {vm} failed ({cause}): {detail}"
+    TEXT: ClassVar[str] = "VM {vm} failed: {cause}"
     vm: str
     incarnation: int
     cause: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,26 +7,38 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tzar_actors.settings.complaints import nearest
 from tzar_actors.settings.section import Count, Seconds, Section, Text, allowing, beneath
 
 __all__ = ["CommandEvaluator", "Evaluator", "InlineEvaluator", "PythonEvaluator", "WorkerEvaluator"]
 
-# Braces around anything but a word are left alone, so an argument may well be JSON.
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][^{}\s\"':,]*)\}")
+# Both as the agent has them. Braces around anything but a word are left alone, so an argument may well be JSON.
+_PLACEHOLDER = re.compile(r"\{(genome|result|seed|params\.[^{}]+)\}")
+_STRAY = re.compile(r"\{([\w.]*)\}")
 _PLACEHOLDERS = ("genome", "result", "seed", "params.NAME")
+
+
+def _names_a_program(argv: tuple[str, ...]) -> tuple[str, ...]:
+    if not argv[0]:
+        raise ValueError("its first text is empty; allowed: a program and its arguments")
+    return argv
+
 
 Target: TypeAlias = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$",
         description="The function that plays a game.",
         json_schema_extra=allowing('"module:function"'),
     ),
 ]
-Argv: TypeAlias = Annotated[tuple[Text, ...], Field(min_length=1)]
+Argv: TypeAlias = Annotated[
+    tuple[str, ...],
+    Field(min_length=1, json_schema_extra=allowing("a list of texts, the program first")),
+    AfterValidator(_names_a_program),
+]
 ExitCode: TypeAlias = Annotated[int, Field(ge=-(2**31), le=2**32 - 1)]  # Windows has unsigned ones
 
 
@@ -78,7 +90,9 @@ class WorkerEvaluator(_Evaluator):
     )
     argv: Argv = Field(description="The program and its arguments.", examples=[["python", "worker.py"]])
     cwd: Text | None = Field(
-        default=None, description="Folder that it is started in. Without it: the VM's own.", examples=["game"]
+        default=None,
+        description="Folder that it is started in. Without it: a fresh one for each process.",
+        examples=["game"],
     )
     env: dict[str, str] = Field(default_factory=dict, description="Environment variables, besides the agent's own.")
     ready_timeout_s: Seconds = Field(
@@ -96,50 +110,46 @@ class CommandEvaluator(_Evaluator):
         examples=[["runner", "{genome}", "{params.map}", "{result}"]],
     )
     cwd: Text | None = Field(
-        default=None, description="Folder that it is started in. Without it: the VM's own.", examples=["game"]
+        default=None,
+        description="Folder that it is started in. Without it: a fresh one for each process.",
+        examples=["game"],
     )
     env: dict[str, str] = Field(default_factory=dict, description="Environment variables, besides the agent's own.")
     score_key: Text | None = Field(
         default=None,
-        description="Where the fitness stands in the result file; dots lead into tables. This or exit_codes is needed.",
+        description="Where the fitness stands in the result file; dots lead deeper. This or exit_codes is needed.",
         examples=["score"],
     )
     exit_codes: dict[ExitCode, float] = Field(
         default_factory=dict,
-        description="The fitness for each exit code, where there is no result file. Any other code is a fault.",
+        description="The fitness for each exit code, where no result file counts. Any other code is a fault then.",
         examples=[{"0": 1.0, "1": 0.0}],
         json_schema_extra=allowing("a table from exit code to fitness"),
     )
     scored_exit_codes: tuple[ExitCode, ...] = Field(
         default=(0,),
-        description="With score_key: the exit codes with which a result file counts. Any other code is a fault.",
+        description="With score_key: the exit codes with which a result file that was written counts.",
     )
 
     @field_validator("argv")
     @classmethod
     def _placeholders_are_known(cls, argv: tuple[str, ...]) -> tuple[str, ...]:
-        used = {name for argument in argv for name in _PLACEHOLDER.findall(argument)}
-        for name in sorted(used):
-            if name not in ("genome", "result", "seed") and not re.match(r"params\..", name):
+        for argument in argv:
+            for name in _STRAY.findall(_PLACEHOLDER.sub("", argument)):
                 raise ValueError(
                     f"unknown placeholder {{{name}}}{nearest(name, _PLACEHOLDERS, '{{{}}}')}; "
                     f"allowed: {', '.join(f'{{{known}}}' for known in _PLACEHOLDERS)}"
                 )
-        if "genome" not in used:
+        if not any("{genome}" in argument for argument in argv):
             raise ValueError("the placeholder {genome} is missing: without it every genome would play the same game")
         return argv
 
     @model_validator(mode="after")
-    def _has_one_source_of_the_score(self) -> "CommandEvaluator":
-        if (self.score_key is None) == (not self.exit_codes):
+    def _has_a_source_of_the_score(self) -> "CommandEvaluator":
+        if self.score_key is None and not self.exit_codes:
             raise ValueError(
-                (
-                    "score_key and exit_codes are both there"
-                    if self.exit_codes
-                    else "score_key and exit_codes are missing"
-                )
-                + "; allowed: either score_key, which says where the fitness stands in the file {result}, "
-                "or exit_codes, which gives the fitness for each exit code"
+                "score_key and exit_codes are missing; allowed: score_key, which says where the fitness stands in the "
+                "file {result}, or exit_codes, which gives the fitness for each exit code, or both"
             )
         if self.score_key is not None and not any("{result}" in argument for argument in self.argv):
             raise ValueError(

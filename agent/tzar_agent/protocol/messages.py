@@ -47,7 +47,7 @@ BLOB_WINDOW = 8  # chunks under way at once for one blob
 
 Name: TypeAlias = Annotated[str, Size(200)]
 Text: TypeAlias = Annotated[str, Size(16 * 1024)]
-Digest: TypeAlias = Annotated[bytes, Size(32)]
+Digest: TypeAlias = Annotated[bytes, Size(32, 32)]  # SHA-256
 Count: TypeAlias = Annotated[int, Range(0, 2**63 - 1)]
 Packed: TypeAlias = Annotated[bytes, Size(256 * 1024)]  # one msgpack value, packed by itself
 
@@ -185,10 +185,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ResultAck:
-    """Supervisor: this result is committed, or counts no longer; either way the agent may forget it."""
+    """Supervisor: these results are committed, or count no longer; either way the agent may forget them.
+
+    It is in no hurry, and comes for many results at once: each message costs an agent a wake-up.
+    """
 
     TAG: ClassVar[str] = "result_ack"
-    attempt: Name
+    attempts: Annotated[tuple[Name, ...], Items(4_000)]
 
 
 @dataclass(frozen=True, slots=True)
