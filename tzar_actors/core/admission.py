@@ -5,12 +5,17 @@ from tzar_actors.core.evaluation import Evaluation
 from tzar_actors.core.queue import OpenEvaluation, RunningAttempt
 from tzar_agent.protocol.messages import Playing, Result
 
-__all__ = ["refuse_reused", "same_question", "why_not"]
+__all__ = ["refuse_empty", "refuse_reused", "same_question", "why_not"]
 
 
 def same_question(one: Evaluation, other: Evaluation) -> bool:
     """Whether both ask for the same games of the same genome."""
     return (one.digest, one.params, one.seeds) == (other.digest, other.params, other.seeds)
+
+
+def refuse_empty(trainer: str, key: str) -> Refuse:
+    """The answer to an evaluation that has no game, and so could never end."""
+    return Refuse(trainer, key, "params", "it asks for no game; ask for at least one")
 
 
 def refuse_reused(trainer: str, key: str) -> Refuse:
