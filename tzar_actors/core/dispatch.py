@@ -8,7 +8,7 @@ attempt is revoked when its VM is reset. Silence only frees its game for another
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, assert_never
 
-from tzar_actors.core.admission import refuse_empty, refuse_reused, same_question, why_not
+from tzar_actors.core.admission import refuse_reused, same_question, why_not
 from tzar_actors.core.blame import BlamePolicy, Retry, Verdict, judge
 from tzar_actors.core.dispatch_events import (
     Accept,
@@ -90,6 +90,11 @@ class Dispatch:
             return []
         return [SetDeadline(evaluation.asked.key, max(0.0, evaluation.accepted_at + deadline_s - at))]
 
+    @property
+    def games_queued(self) -> int:
+        """How many games wait for a VM."""
+        return self._leases.games_queued
+
     def step(self, event: DispatchEvent) -> list[DispatchCommand]:
         """What to do about `event`."""
         match event:
@@ -132,8 +137,6 @@ class Dispatch:
             if not same_question(question, asked):
                 return [refuse_reused(trainer, asked.key)]
             return [Accept(trainer, asked.key), Deliver((trainer,), answer)]
-        if not asked.seeds:
-            return [refuse_empty(trainer, asked.key)]
         open_ = OpenEvaluation(asked, event.at, {trainer: None})
         open_.games = [Game(open_, i) for i in range(len(asked.seeds))]
         self.evaluations[asked.key] = open_

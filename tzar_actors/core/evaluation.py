@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from tzar_agent.protocol.codec import Items, Range, Size
 
@@ -40,12 +40,13 @@ class Evaluation:
         deadline_s: seconds after its acceptance when it ends as `infra_failed`, or None.
     """
 
+    TAG: ClassVar[str] = "evaluation"
     key: Name
     generation: int | None
     digest: Annotated[bytes, Size(32)]
     size: Annotated[int, Range(0, 2**40)]
     params: Packed
-    seeds: Annotated[tuple[Seed, ...], Items(10_000)]
+    seeds: Annotated[tuple[Seed, ...], Items(1000)]
     deadline_s: float | None
 
 
@@ -53,6 +54,7 @@ class Evaluation:
 class AttemptStory:
     """One try of one game on one VM, when it is over: the evidence."""
 
+    TAG: ClassVar[str] = "attempt_story"
     attempt: Name
     vm: Name
     incarnation: int
@@ -67,18 +69,20 @@ class AttemptStory:
 class GameEnded:
     """How one game of an evaluation ended. `withdrawn`: its evaluation was already decided."""
 
+    TAG: ClassVar[str] = "game_ended"
     outcome: OutcomeName
     fitness: float | None
     seconds: float
     details: Packed
     reason: Text
-    attempts: tuple[AttemptStory, ...]
+    attempts: Annotated[tuple[AttemptStory, ...], Items(1000)]
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationEnded:
     """The one outcome of one evaluation. `fitness`: the mean over its games, None unless every game scored."""
 
+    TAG: ClassVar[str] = "evaluation_ended"
     key: Name
     generation: int | None
     digest: Annotated[bytes, Size(32)]
@@ -86,4 +90,4 @@ class EvaluationEnded:
     fitness: float | None
     reason: Text
     seconds: float  # from acceptance to the end
-    games: tuple[GameEnded, ...]
+    games: Annotated[tuple[GameEnded, ...], Items(1000)]

@@ -39,6 +39,11 @@ class Leases:
 
     # --- games
 
+    @property
+    def games_queued(self) -> int:
+        """How many games wait for a VM."""
+        return len(self._queue)
+
     def wait(self, game: Game) -> None:
         """`game` waits for a VM."""
         game.state = "queued"

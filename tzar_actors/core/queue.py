@@ -56,9 +56,11 @@ class GameQueue:
         self._again: OrderedDict[Game, None] = OrderedDict()
 
     def __contains__(self, game: Game) -> bool:
+        """Whether `game` waits."""
         return game in self._first or game in self._again
 
     def __len__(self) -> int:
+        """How many games wait."""
         return len(self._first) + len(self._again)
 
     def add(self, game: Game) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "CallFailed",
     "CancelTimer",
     "DesiredSet",
+    "Power",
     "RecoverBy",
     "ReportAway",
     "ReportFailed",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 Verb: TypeAlias = Literal["create", "start", "restore", "stop", "kill", "remove"]
+Power: TypeAlias = Literal["absent", "off", "changing", "running", "unknown"]
 TimerName: TypeAlias = Literal["boot", "silence", "grace", "settle", "recheck", "retry"]
 
 
@@ -49,7 +51,7 @@ class DesiredSet:
 class Seen:
     """A query said this of the VM. `asked_at`: when the query was sent; an older one than our last call is no news."""
 
-    power: Literal["absent", "off", "changing", "running", "unknown"]
+    power: Power
     incarnation: int
     asked_at: float
 

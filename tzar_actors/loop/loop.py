@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Loop", "Timer"]
 
 _ROUNDS: Final = 16  # of turns between two looks at the sockets: chatter among actors starves no socket
-_LATE_S: Final = 0.05  # a turn that begins or lasts longer than this is counted as late
+_LATE_S: Final = 0.05  # a turn that begins later or lasts longer than this is counted as late
+_FEW_TIMERS: Final = 64  # fewer than this are not worth a search for cancelled ones
 
 
 class Timer:
@@ -48,8 +49,8 @@ class Loop:
     Args:
         clock: gives monotonic seconds.
         waiter: how to wait.
-        commit: called at the end of each round in which something was held or `mark_dirty` was called; what was held
-            is released when it returns. What it raises ends the loop.
+        commit: called at the end of each round in which `mark_dirty` was called; what was held is released when it
+            returns. What it raises ends the loop, and what was held is never released.
         finish_turn: called once at the end of each turn.
     """
 
@@ -71,6 +72,7 @@ class Loop:
         self._held: list[Callable[[], None]] = []
         self._dirty = False
         self._timers: list[tuple[float, int, Timer]] = []
+        self._sweep_at = _FEW_TIMERS
         self._numbers = count()
         self._thread: int | None = None
         self._stopping = False
@@ -80,9 +82,11 @@ class Loop:
         return self.clock()
 
     def call_at(self, due: float, callback: Callable[[], None]) -> Timer:
-        """Calls `callback` on the loop when the clock shows `due`."""
+        """Calls `callback` on the loop when the clock shows `due`; due at the same time, in the order of the calls."""
         timer = Timer(due, callback)
         heapq.heappush(self._timers, (due, next(self._numbers), timer))
+        if len(self._timers) > self._sweep_at:
+            self._sweep_timers()
         return timer
 
     def call_later(self, after_s: float, callback: Callable[[], None]) -> Timer:
@@ -111,8 +115,11 @@ class Loop:
 
     def run(self) -> None:
         """Turns until `stop` is called, or until something raises what no actor may swallow."""
-        while not self._stopping:
-            self.turn()
+        try:
+            while not self._stopping:
+                self.turn()
+        finally:
+            self.turn_began = None  # a turn that raised is over: nothing is stalled while the process ends
 
     def turn(self, longest_wait_s: float | None = None) -> None:
         """One turn: waits, then does what is due.
@@ -133,14 +140,18 @@ class Loop:
         for _ in range(_ROUNDS):
             self._give_turns()
             self._settle()
-            if not self._ready:
+            if not self._is_pending():
                 break
         self._finish_turn()
         self.turn_began = None
         self._count_late(self.clock() - began)
 
+    def _is_pending(self) -> bool:
+        # A release may hold and mark as well, and so may `finish_turn`: neither may wait for the next mail.
+        return bool(self._ready or self._held or self._dirty)
+
     def _wait_s(self, longest: float | None) -> float | None:
-        if self._ready or self._stopping:
+        if self._stopping or self._is_pending():
             return 0.0
         while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
@@ -154,11 +165,20 @@ class Loop:
             self.late_s += seconds
 
     def _fire_timers(self, now: float) -> None:
+        # Taken out first: a callback that sets a timer for now, where a virtual clock stands still, gets it next turn.
+        due = []
         while self._timers and self._timers[0][0] <= now:
-            _, _, timer = heapq.heappop(self._timers)
+            due.append(heapq.heappop(self._timers)[2])
+        for timer in due:
             callback, timer.callback = timer.callback, None
             if callback is not None:
                 callback()
+
+    def _sweep_timers(self) -> None:
+        """Forgets cancelled timers. Most are cancelled long before they are due, and would pile up until then."""
+        self._timers = [entry for entry in self._timers if entry[2].callback is not None]
+        heapq.heapify(self._timers)
+        self._sweep_at = max(_FEW_TIMERS, 2 * len(self._timers))
 
     def _give_turns(self) -> None:
         ready = self._ready

@@ -65,7 +65,9 @@ class PollWaiter:
         """See `Waiter`."""
         # Rounded up: a poll that ends a little before a timer is due would spin until it is.
         timeout_ms = None if timeout_s is None else int(timeout_s * 1000 + 0.999)
-        return [self._callbacks[source] for source, _ in self._poller.poll(timeout_ms)]
+        readable = self._poller.poll(timeout_ms)
+        # Looked up one by one, as they are called: a callback may unwatch and close what was readable as well.
+        return (self._callbacks[source] for source, _ in readable if source in self._callbacks)
 
     def wake(self) -> None:
         """See `Waiter`."""

@@ -47,7 +47,7 @@ BLOB_WINDOW = 8  # chunks under way at once for one blob
 
 Name: TypeAlias = Annotated[str, Size(200)]
 Text: TypeAlias = Annotated[str, Size(16 * 1024)]
-Digest: TypeAlias = Annotated[bytes, Size(32)]
+Digest: TypeAlias = Annotated[bytes, Size(32, 32)]  # SHA-256
 Count: TypeAlias = Annotated[int, Range(0, 2**63 - 1)]
 Packed: TypeAlias = Annotated[bytes, Size(256 * 1024)]  # one msgpack value, packed by itself
 
