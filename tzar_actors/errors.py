@@ -1,6 +1,6 @@
 """The errors of tzar-actors. Each kind is one that a caller would catch for a reason of its own."""
 
-__all__ = ["ConfigError", "DriverError", "RejectedError", "SupervisorError", "TzarError"]
+__all__ = ["ConfigError", "DriverError", "LockedError", "RejectedError", "SupervisorError", "TzarError"]
 
 
 class TzarError(Exception):
@@ -47,12 +47,17 @@ class SupervisorError(TzarError):
     """The supervisor did not come up, is gone for good, or is another than the one that was asked for."""
 
 
+class LockedError(SupervisorError):
+    """Another supervisor holds the state folder."""
+
+
 class RejectedError(TzarError):
     """The supervisor refused an evaluation. Nothing of it was accepted; the others are not concerned.
 
     Args:
         key: the evaluation's key.
-        code: `genome_too_big`, `params`, `key_reused`, `queue_full`, `disk_full`, `draining`.
+        code: `genome_too_big`, `genome_missing`, `params`, `games`, `key_reused`, `queue_full`, `disk_full`, `blob`
+            or `draining`.
         reason: what is wrong and what to do.
     """
 

@@ -1,0 +1,344 @@
+"""Decides what the agent does: one event in, commands out. No clock, no socket, no process, no file.
+
+Everything that affects the session is in the event, and the session does not know who runs it. It speaks for one
+identity; kept results and the evaluator outlive it. `Session.next_at` says when the next `Tick` is due.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+from tzar_agent.commands import (
+    Abandon,
+    Adopt,
+    Beat,
+    Command,
+    Dial,
+    EndTree,
+    Equip,
+    Exit,
+    Forget,
+    Hangup,
+    Keep,
+    Note,
+    Obtain,
+    Park,
+    Resend,
+    Send,
+    Start,
+)
+from tzar_agent.events import (
+    Began,
+    Cleared,
+    Ended,
+    Event,
+    GenomeFailed,
+    GenomeReady,
+    HandshakeSucceeded,
+    LinkLost,
+    Progressed,
+    Received,
+    Tick,
+    Verdict,
+)
+from tzar_agent.job import Job, result_of
+from tzar_agent.protocol.messages import (
+    PROTOCOL_VERSION,
+    AgentState,
+    Bye,
+    Cancel,
+    Hello,
+    Play,
+    Playing,
+    Progress,
+    Result,
+    ResultAck,
+    SupervisorHeartbeat,
+    Unwelcome,
+    Welcome,
+)
+
+__all__ = ["Session"]
+
+ANSWER_WITHIN_S = 10.0  # a dial or a hello that got no answer for so long is given up
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0  # between two dials
+KEPT_NAMED = 4_000  # names in one hello, so that it stays below the frame's limit with the longest names
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """What a hello says that never changes."""
+
+    vm: str
+    incarnation: int
+    software: str
+    pid: int
+
+
+class Session:
+    """The agent's decisions under one identity.
+
+    Args:
+        who: the VM, its incarnation, this program.
+        orphan_s: seconds without a supervisor after which the agent ends; None: it dials for ever.
+        kept: attempts whose results wait on the disk, oldest first.
+        at: monotonic seconds, now.
+    """
+
+    def __init__(self, who: Who, orphan_s: float | None, kept: Iterable[str], at: float) -> None:
+        self.who = who
+        self.orphan_s = orphan_s
+        self.kept = dict.fromkeys(kept)
+        self.job: Job | None = None
+        self.welcome: Welcome | None = None  # of the connection that stands; None: none does
+        self.evaluator: bytes | None = None  # the one that is equipped
+        self.wanted: bytes | None = None  # the one that the latest welcome names
+        self.interval = 1.0
+        self.misses = 5
+        self.dial_at: float | None = at
+        self.answer_by: float | None = None
+        self.beat_at: float | None = None
+        self.beats = 0
+        self.failures = 0
+        self.heard_at = at
+        self.stepped_at = at
+        self.is_orphan = False
+
+    def step(self, event: Event) -> list[Command]:
+        """Changes the state by `event`; returns what is to be done about it, in order."""
+        self._forgive_own_lateness(event.at)
+        match event:
+            case Received():
+                return self._received(event)
+            case GenomeReady(at, attempt, genome):
+                job = self._job_of(attempt)
+                if job is None or job.stage != "fetching":
+                    return []
+                job.start(at)
+                return [Start(job.play, genome)]
+            case Ended(at, attempt, verdict):
+                return self._ended(at, attempt, verdict)
+            case Began(at, attempt):
+                job = self._job_of(attempt)
+                if job is None or job.stage != "starting":
+                    return []
+                job.begin(at)
+                return self._progress(job, at)
+            case Progressed(at, attempt, count, note):
+                job = self._job_of(attempt)
+                if job is None or job.stage != "playing":
+                    return []
+                job.advance(at, count, note)
+                return self._progress(job, at)
+            case GenomeFailed(at, attempt, reason):
+                job = self._job_of(attempt)
+                if job is None or job.stage != "fetching":
+                    return []
+                return self._finish(job, at, Verdict("agent_fault", reason=reason))
+            case Cleared(at, attempt, evidence, trouble):
+                job = self._job_of(attempt)
+                if job is None or job.stage != "ending" or job.verdict is None:
+                    return []
+                verdict = job.verdict if not trouble else Verdict("agent_fault", reason=trouble)
+                return self._finish(job, at, verdict.with_evidence(evidence))
+            case HandshakeSucceeded(at):
+                self.answer_by = at + ANSWER_WITHIN_S
+                return [Send(self._hello())]
+            case LinkLost(at, jitter, reason):
+                return self._lost(at, jitter, reason)
+            case Tick(at, jitter):
+                return self._tick(at, jitter)
+            case _:
+                assert_never(event)
+
+    def next_at(self) -> float:
+        """Monotonic seconds at which the next `Tick` is due."""
+        moments = [self.dial_at, self.answer_by, self.beat_at, self._silent_at(), self._orphan_at()]
+        if self.job is not None:
+            moments.append(self.job.next_at())
+            if self.welcome is not None:
+                moments.append(self.job.report_at(self.interval))
+        return min(moment for moment in (*moments, self.stepped_at + 60.0) if moment is not None)
+
+    # the supervisor
+
+    def _received(self, event: Received) -> list[Command]:
+        at, message = event.at, event.message
+        self.heard_at = at
+        match message:
+            case Play():
+                return self._play(at, message) if self.welcome else [Note("warning", "an order before the welcome")]
+            case ResultAck(attempts):
+                known = [attempt for attempt in attempts if attempt in self.kept]
+                for attempt in known:
+                    del self.kept[attempt]
+                return [Forget(attempt) for attempt in known]
+            case SupervisorHeartbeat():
+                return []
+            case Cancel(attempt):
+                return self._cancel(at, attempt)
+            case Welcome():
+                return self._welcomed(at, message)
+            case Unwelcome(code, reason):
+                return self._give_up(f"unwelcome ({code}): {reason}")
+            case Bye(reason):
+                return [Note("info", f"the supervisor ends: {reason}")]
+            case _:
+                return [Note("warning", f"a {type(message).__name__} is no message for an agent; dropped")]
+
+    def _welcomed(self, at: float, welcome: Welcome) -> list[Command]:
+        self.welcome, self.wanted = welcome, welcome.evaluator
+        self.interval, self.misses = max(0.01, welcome.heartbeat_interval_s), welcome.misses
+        self.answer_by, self.failures, self.is_orphan = None, 0, False
+        self.beat_at = at + self.interval
+        commands: list[Command] = [Adopt(welcome)]
+        commands += self._equip()
+        commands += [Resend(attempt) for attempt in self.kept]
+        if self.job is not None and self.job.stage == "fetching":
+            commands.append(Obtain(self.job.play))  # whoever was asked for the rest may be gone
+        return commands
+
+    def _give_up(self, reason: str) -> list[Command]:
+        attempt = self.job.play.attempt if self.job else None
+        self.job = None
+        ending: Command = Park(reason) if self.orphan_s is None else Exit(reason)
+        return [Abandon(attempt), ending] if attempt is not None else [ending]
+
+    def _hello(self) -> Hello:
+        playing = None
+        if self.job is not None:
+            play = self.job.play
+            playing = Playing(play.attempt, play.evaluation, play.game, play.digest)
+        who = self.who
+        kept = tuple(self.kept)[-KEPT_NAMED:]
+        return Hello(PROTOCOL_VERSION, who.vm, who.incarnation, who.software, who.pid, playing, kept)
+
+    def _lost(self, at: float, jitter: float, reason: str) -> list[Command]:
+        if self.dial_at is not None:
+            return []  # lost already
+        was_known = self.welcome is not None or self.answer_by is not None
+        self.welcome = self.beat_at = self.answer_by = None
+        # Full jitter above half the delay keeps agents that lost one supervisor from coming back in one instant.
+        delay = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(self.failures, 16)) * (0.5 + jitter / 2)
+        self.failures += 1
+        self.dial_at = at + delay
+        return [Hangup(), Note("info" if was_known and self.failures < 3 else "debug", f"connection lost: {reason}")]
+
+    # games
+
+    def _play(self, at: float, play: Play) -> list[Command]:
+        if play.attempt in self.kept:
+            return [Resend(play.attempt)]
+        job = self.job
+        if job is None:
+            self.job = Job(play, at)
+            return [Obtain(play)]
+        if job.play.attempt == play.attempt:
+            return []
+        reason = f"the agent is busy with attempt {job.play.attempt} ({job.stage}); it plays one game at a time"
+        return self._report(result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
+
+    def _cancel(self, at: float, attempt: str) -> list[Command]:
+        job = self._job_of(attempt)
+        if job is None:
+            if attempt in self.kept:
+                return [Resend(attempt)]
+            return [Note("info", f"cancel of attempt {attempt}, which is not here; ignored")]
+        verdict = Verdict("cancelled", reason="cancelled by the supervisor")
+        if job.stage == "fetching":
+            return [Abandon(attempt), *self._finish(job, at, verdict)]
+        return self._end(job, verdict)
+
+    def _ended(self, at: float, attempt: str, verdict: Verdict) -> list[Command]:
+        job = self._job_of(attempt)
+        if job is None or job.stage == "ending":
+            return []  # what is being ended has its verdict already
+        if verdict.status == "scored":
+            return self._finish(job, at, verdict)
+        # Whatever a failed game left behind must not be there when the next genome plays.
+        job.ended_at = at
+        return self._end(job, verdict)
+
+    def _end(self, job: Job, verdict: Verdict) -> list[Command]:
+        if job.stage == "ending":
+            return []
+        job.stage, job.verdict = "ending", verdict
+        return [EndTree(job.play.attempt)]
+
+    def _finish(self, job: Job, at: float, verdict: Verdict) -> list[Command]:
+        self.job = None
+        commands = self._report(result_of(job.play, job.seconds(at), verdict))
+        commands += self._equip()
+        if self.is_orphan:
+            commands.append(Exit("no supervisor was heard; the last game is done and its result is kept"))
+        return commands
+
+    def _report(self, result: Result) -> list[Command]:
+        self.kept[result.attempt] = None
+        return [Keep(result, send=self.welcome is not None)]
+
+    def _equip(self) -> list[Command]:
+        if self.job is not None or self.wanted is None or self.wanted == self.evaluator:
+            return []
+        self.evaluator = self.wanted
+        return [Equip(self.wanted)]
+
+    def _progress(self, job: Job, at: float) -> list[Command]:
+        report_at = job.report_at(self.interval)
+        if self.welcome is None or report_at is None or at < report_at:
+            return []
+        job.reported, job.reported_at = job.count, at
+        return [Send(Progress(job.play.attempt, job.count))]
+
+    def _job_of(self, attempt: str) -> Job | None:
+        return self.job if self.job is not None and self.job.play.attempt == attempt else None
+
+    # time
+
+    def _tick(self, at: float, jitter: float) -> list[Command]:
+        commands: list[Command] = []
+        if self.dial_at is not None and at >= self.dial_at:
+            self.dial_at, self.answer_by = None, at + ANSWER_WITHIN_S
+            commands.append(Dial())
+        silent_at = self._silent_at()
+        if self.answer_by is not None and at >= self.answer_by:
+            commands += self._lost(at, jitter, f"no answer within {ANSWER_WITHIN_S:g} s")
+        elif silent_at is not None and at >= silent_at:
+            commands += self._lost(at, jitter, f"the supervisor was silent for {at - self.heard_at:.1f} s")
+        if self.beat_at is not None and at >= self.beat_at:
+            self.beat_at = max(self.beat_at + self.interval, at)
+            self.beats += 1
+            job = self.job
+            state: AgentState = "idle" if job is None else "fetching" if job.stage == "fetching" else "playing"
+            commands.append(Beat(self.beats, state, job.play.attempt if job else None, job.count if job else 0))
+        if self.job is not None:
+            if (verdict := self.job.overdue(at)) is not None:
+                commands += self._end(self.job, verdict)
+            else:
+                commands += self._progress(self.job, at)
+        orphan_at = self._orphan_at()
+        if orphan_at is not None and at >= orphan_at:
+            commands += self._orphaned(at)
+        return commands
+
+    def _orphaned(self, at: float) -> list[Command]:
+        self.is_orphan = True
+        reason = f"no supervisor was heard for {at - self.heard_at:.0f} s"
+        if self.job is None:
+            return [Exit(reason)]
+        if self.job.stage == "fetching":
+            attempt, self.job = self.job.play.attempt, None
+            return [Abandon(attempt), Exit(reason)]
+        return [Note("warning", f"{reason}; the agent ends when its game is done")]
+
+    def _silent_at(self) -> float | None:
+        return None if self.welcome is None else self.heard_at + self.misses * self.interval
+
+    def _orphan_at(self) -> float | None:
+        return None if self.orphan_s is None or self.is_orphan else self.heard_at + self.orphan_s
+
+    def _forgive_own_lateness(self, at: float) -> None:
+        # A VM that was saved, or an agent that was stopped, heard nobody meanwhile and may not judge by that.
+        if at - self.stepped_at > self.interval and (late := at - max(self.stepped_at, self.next_at())) > self.interval:
+            self.heard_at += late
+        self.stepped_at = at

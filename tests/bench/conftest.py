@@ -1,0 +1,6 @@
+"""The bench is a folder of scripts and no package: its modules are found as they are when it is run."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))

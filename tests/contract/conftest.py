@@ -1,0 +1,200 @@
+"""The subjects of the drivers' contract: each real driver and its fake, with what the suite needs of its VMs.
+
+To put another driver under the contract, write its subject and add it to `SUBJECTS`. What a VM can run differs, so a
+subject says with which argv a file is read, or a tree of processes started, in its VMs.
+"""
+
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tzar_actors.drivers.base import Execution
+from tzar_actors.drivers.fake import FakeDriver
+from tzar_actors.drivers.local import LocalDriver
+from tzar_agent.protocol.identity import Identity, IdentityError
+from tzar_agent.tree import end_marked, marked
+
+STANDIN = Path(__file__).parent.parent / "drivers" / "standin_agent.py"
+
+
+class FakeSubject:
+    """The fake, with programs that do what the suite's argv ask for."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.fleet = "contract"
+        self._tree_lives = False
+        self._delivered: dict[str, Identity] = {}
+        self.driver = FakeDriver(
+            "fake-1",
+            template={"template.txt": b"of the template"},
+            programs={"read": self._read, "speak": self._speak, "tree": self._tree},
+            on_start=self._delivered.__setitem__,
+        )
+
+    def identity(self, vm: str, incarnation: int) -> Identity:
+        return make_identity(self.fleet, vm, incarnation)
+
+    def delivered(self, vm: str) -> Identity | None:
+        """The identity that the guest holds, once nothing of it lies where it was delivered."""
+        return self._delivered.get(vm)
+
+    def crash(self, vm: str) -> None:
+        self.driver.power_off(vm)
+
+    def make_deaf(self, vm: str) -> None:
+        """From now on, the VM heeds no `stop`. Called before it starts."""
+        self.driver.vms[vm].heeds_stop = False
+
+    def add_foreign(self, vm: str) -> None:
+        self.driver.add_foreign(vm)
+        self.driver.vms[vm].files["theirs"] = b"theirs"
+
+    def foreign_is_whole(self, vm: str) -> bool:
+        return not self.driver.vms[vm].is_ours and self.driver.vms[vm].files == {"theirs": b"theirs"}
+
+    def lose_host(self) -> None:
+        self.driver.unreachable = True
+
+    def read(self, path: str) -> list[str]:
+        """Writes the file to stdout; exit code 1 when there is none."""
+        return ["read", path]
+
+    def speak(self, out: str, err: str, code: int) -> list[str]:
+        return ["speak", out, err, str(code)]
+
+    def tree(self) -> list[str]:
+        """Starts a child in a group of its own, and never ends."""
+        return ["tree"]
+
+    def tree_lives(self) -> bool:
+        return self._tree_lives
+
+    def runs_anything(self, vm: str) -> bool:
+        return self.driver.vms[vm].is_running if vm in self.driver.vms else False
+
+    def end(self) -> None:
+        self.driver.close()
+
+    @staticmethod
+    def _read(files, argv, timeout_s):
+        return Execution(0, files[argv[1]], b"") if argv[1] in files else Execution(1, b"", b"no such file")
+
+    @staticmethod
+    def _speak(files, argv, timeout_s):
+        return Execution(int(argv[3]), argv[1].encode(), argv[2].encode())
+
+    def _tree(self, files, argv, timeout_s):
+        return Execution(-9, b"started", b"", timed_out=True)
+
+
+class LocalSubject:
+    """The local driver with an agent that does nothing but take its identity."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.fleet = f"contract-{secrets.token_hex(4)}"
+        self._folder = tmp_path / "vms"
+        self._template = tmp_path / "template"
+        self._template.mkdir()
+        (self._template / "template.txt").write_bytes(b"of the template")
+        self.driver = self._driver("work")
+
+    def _driver(self, mode: str) -> LocalDriver:
+        return LocalDriver(
+            "local-1", self.fleet, self._folder, self._template, agent_argv=(sys.executable, str(STANDIN), mode)
+        )
+
+    def identity(self, vm: str, incarnation: int) -> Identity:
+        return make_identity(self.fleet, vm, incarnation)
+
+    def delivered(self, vm: str) -> Identity | None:
+        disk = self._folder / vm / "disk"
+        if (disk / "identity.json").exists():
+            return None
+        try:
+            return Identity.from_json((disk / "taken").read_text(encoding="utf-8"))
+        except (FileNotFoundError, IdentityError):
+            return None
+
+    def crash(self, vm: str) -> None:
+        (pid,) = marked(self.fleet, vm)
+        psutil.Process(pid).kill()
+        wait_until(lambda: not marked(self.fleet, vm))
+
+    def make_deaf(self, vm: str) -> None:
+        self.driver.close()
+        self.driver = self._driver("deaf")
+
+    def add_foreign(self, vm: str) -> None:
+        (self._folder / vm).mkdir(parents=True)
+        (self._folder / vm / "theirs").write_bytes(b"theirs")
+
+    def foreign_is_whole(self, vm: str) -> bool:
+        (file,) = (self._folder / vm).iterdir()
+        return file.read_bytes() == b"theirs"
+
+    def lose_host(self) -> None:
+        self._folder.rename(self._folder.with_name("elsewhere"))
+
+    def read(self, path: str) -> list[str]:
+        program = "import pathlib, sys; sys.stdout.buffer.write(pathlib.Path(sys.argv[1]).read_bytes())"
+        return [sys.executable, "-c", program, path]
+
+    def speak(self, out: str, err: str, code: int) -> list[str]:
+        program = "import sys; a = sys.argv; sys.stdout.write(a[1]); sys.stderr.write(a[2]); sys.exit(int(a[3]))"
+        return [sys.executable, "-c", program, out, err, str(code)]
+
+    def tree(self) -> list[str]:
+        child = "import threading; threading.Event().wait(600)"
+        program = (
+            "import subprocess, sys, threading; "
+            f"subprocess.Popen([sys.executable, '-c', {child!r}, 'of the tree'], start_new_session=True); "
+            "print('started', end='', flush=True); "
+            "threading.Event().wait(600)"
+        )
+        return [sys.executable, "-c", program, "of the tree"]
+
+    def tree_lives(self) -> bool:
+        return any("of the tree" in psutil.Process(pid).cmdline() for pid in marked(self.fleet))
+
+    def runs_anything(self, vm: str) -> bool:
+        return bool(marked(self.fleet, vm))
+
+    def end(self) -> None:
+        self.driver.close()
+        end_marked(self.fleet)
+
+
+SUBJECTS = {"fake": FakeSubject, "local": LocalSubject}
+
+
+@pytest.fixture(params=SUBJECTS)
+def subject(request, tmp_path):
+    subject = SUBJECTS[request.param](tmp_path)
+    yield subject
+    subject.end()
+
+
+def make_identity(fleet: str, vm: str, incarnation: int) -> Identity:
+    return Identity(
+        fleet=fleet,
+        vm=vm,
+        incarnation=incarnation,
+        endpoint="tcp://127.0.0.1:9",
+        server_key="s" * 40,
+        public_key="p" * 40,
+        secret_key="x" * 40,
+        entropy="00" * 32,
+        time=1.0,
+        orphan_s=None,
+    )
+
+
+def wait_until(is_so, timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.005)  # between two looks, not instead of one

@@ -1,0 +1,69 @@
+from tzar_actors.core.restart import RestartIntensity
+from tzar_actors.core.supervise import Quarantine, Recover, Rung, Supervision, VmFailed, VmReleased, VmSettled
+
+
+def a_supervision(limit=1, rungs=(Rung.RESTART, Rung.RESTORE, Rung.RECREATE)):
+    intensity = RestartIntensity(limit=limit, window_s=600.0, first_delay_s=1.0, longest_delay_s=60.0)
+    return Supervision(intensity, rungs)
+
+
+def fail(supervision, times, cause="its agent did not say hello"):
+    commands = ()
+    for at in times:
+        supervision, commands = supervision.step(VmFailed(at, 0.0, cause))
+    return supervision, commands
+
+
+def test_a_first_failure_is_answered_by_a_restart_after_a_delay():
+    _, commands = fail(a_supervision(), [0.0])
+    assert commands == (Recover(Rung.RESTART, 0.5),)
+
+
+def test_a_rung_that_does_not_help_is_followed_by_the_next_stronger_one():
+    rungs = []
+    supervision = a_supervision(limit=1)
+    for at in range(6):
+        supervision, (command,) = supervision.step(VmFailed(float(at), 0.0, "again"))
+        rungs.append(command.rung if isinstance(command, Recover) else "quarantine")
+    assert rungs == ["restart", "restore", "restore", "recreate", "recreate", "quarantine"]
+
+
+def test_a_stronger_rung_waits_the_longest_delay():
+    _, commands = fail(a_supervision(limit=1), [0.0, 1.0])
+    assert commands == (Recover(Rung.RESTORE, 30.0),)
+
+
+def test_when_no_rung_is_left_the_vm_goes_into_quarantine_with_what_was_tried():
+    supervision, commands = fail(a_supervision(limit=0, rungs=(Rung.RESTART, Rung.RECREATE)), [0.0, 1.0], "no hello")
+    assert commands == (Quarantine("1 failures within 600 s after restart, recreate: no hello"),)
+    assert supervision.in_quarantine
+
+
+def test_nothing_is_done_about_a_vm_in_quarantine():
+    quarantined, _ = fail(a_supervision(limit=0, rungs=(Rung.RESTART,)), [0.0])
+    assert quarantined.step(VmFailed(1.0, 0.0, "late")) == (quarantined, ())
+    assert quarantined.step(VmSettled()) == (quarantined, ())
+
+
+def test_a_released_vm_begins_at_the_mildest_rung_at_once():
+    quarantined, _ = fail(a_supervision(limit=0, rungs=(Rung.RESTART,)), [0.0])
+    released, commands = quarantined.step(VmReleased())
+    assert (released.place, commands) == (0, (Recover(Rung.RESTART, 0.0),))
+
+
+def test_releasing_a_vm_that_is_not_in_quarantine_changes_nothing():
+    supervision = a_supervision()
+    assert supervision.step(VmReleased()) == (supervision, ())
+
+
+def test_a_settled_vm_is_back_at_the_first_rung_without_a_failure_on_record():
+    supervision, _ = fail(a_supervision(limit=1), [0.0, 1.0, 2.0])
+    assert (supervision.place, supervision.intensity.failures) == (1, (2.0,))
+    supervision, commands = supervision.step(VmSettled())
+    assert (supervision.place, supervision.intensity.failures, commands) == (0, (), ())
+
+
+def test_seldom_failures_never_climb():
+    supervision, commands = fail(a_supervision(limit=1), [0.0, 700.0, 1400.0, 2100.0])
+    assert commands == (Recover(Rung.RESTART, 0.5),)
+    assert supervision.place == 0

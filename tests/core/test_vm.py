@@ -1,0 +1,450 @@
+"""The stories of one VM, each as the exact commands."""
+
+import pytest
+
+from tzar_actors.core.supervise import Rung
+from tzar_actors.core.vm import Vm, VmLimits
+from tzar_actors.core.vm_events import (
+    AgentCame,
+    AgentDisconnected,
+    AgentFaulted,
+    AgentSilent,
+    AskStatus,
+    Boot,
+    Call,
+    CallDone,
+    CallFailed,
+    CancelTimer,
+    DesiredSet,
+    RecoverBy,
+    ReportAway,
+    ReportFailed,
+    ReportOff,
+    ReportReady,
+    ReportSettled,
+    ReportSilent,
+    Seen,
+    SetTimer,
+    TimerFired,
+)
+from tzar_actors.core.vm_table import AgentPhase, Desired, Observed
+
+LIMITS = VmLimits(boot_timeout_s=60.0, silence_s=6.0, reconnect_grace_s=20.0, settle_s=600.0)
+QUIET = [CancelTimer("silence"), CancelTimer("grace"), CancelTimer("recheck")]
+ENDED = [CancelTimer("boot"), CancelTimer("settle"), *QUIET]
+AWAY = [ReportAway(), AskStatus(), SetTimer("recheck", 0.01), SetTimer("silence", 6.0), SetTimer("grace", 20.0)]
+
+
+def seen(power, incarnation=1, asked_at=1000.0):
+    return Seen(power, incarnation, asked_at)
+
+
+def steps(vm, *events):
+    """The commands of the last of these events."""
+    commands = []
+    for event in events:
+        commands = vm.step(event)
+    return commands
+
+
+def ready_vm():
+    """A VM whose agent of incarnation 1 is here."""
+    vm = Vm(LIMITS)
+    steps(vm, seen("off", 0, 0.0), CallDone(1.0), AgentCame(1))
+    assert vm.phase is AgentPhase.READY
+    return vm
+
+
+def failed_vm():
+    """A running VM that failed."""
+    vm = ready_vm()
+    vm.step(AgentFaulted("no use"))
+    return vm
+
+
+# --- how it comes up
+
+
+def test_a_vm_that_is_not_there_is_created_booted_and_ready_once_its_agent_says_hello():
+    vm = Vm(LIMITS)
+    assert vm.step(seen("absent", 0, 0.0)) == [Call("create")]
+    assert vm.step(CallDone(1.0)) == [Boot("start", 1)]
+    assert vm.step(CallDone(2.0)) == [SetTimer("boot", 60.0)]
+    assert vm.step(AgentCame(1)) == [CancelTimer("boot"), *QUIET, SetTimer("settle", 600.0), ReportReady(1, False)]
+    assert vm.step(seen("running")) == []
+    assert vm.step(TimerFired("settle")) == [ReportSettled()]
+
+
+def test_a_hello_that_overtakes_the_driver_is_believed_when_the_driver_has_said_its_part():
+    vm = Vm(LIMITS)
+    vm.step(seen("off", 0, 0.0))
+    assert vm.step(AgentCame(1)) == []
+    assert vm.step(CallDone(1.0))[-1] == ReportReady(1, False)
+
+
+def test_a_hello_whose_connection_broke_before_the_driver_answered_is_awaited_again():
+    vm = Vm(LIMITS)
+    assert steps(vm, seen("off", 0, 0.0), AgentCame(1), AgentDisconnected(), CallDone(1.0)) == [SetTimer("boot", 60.0)]
+
+
+def test_an_agent_that_does_not_say_hello_in_time_fails_its_vm():
+    vm = Vm(LIMITS)
+    steps(vm, seen("off", 0, 0.0), CallDone(1.0))
+    assert vm.step(TimerFired("boot")) == [*ENDED, ReportFailed("its agent did not say hello")]
+    assert vm.step(seen("running")) == [], "what comes next is its supervisor's word"
+
+
+def test_a_hello_of_another_incarnation_is_none():
+    vm = Vm(LIMITS, incarnation=4)
+    steps(vm, seen("off", 4, 0.0), CallDone(1.0))
+    assert vm.step(AgentCame(4)) == []
+    assert vm.step(AgentCame(5))[-1] == ReportReady(5, False)
+
+
+def test_a_vm_that_goes_off_while_it_boots_has_failed():
+    vm = Vm(LIMITS)
+    steps(vm, seen("off", 0, 0.0), CallDone(1.0))
+    assert vm.step(seen("off")) == [*ENDED, ReportFailed("its driver says off")]
+
+
+# --- a supervisor begins while the VM runs
+
+
+def test_a_running_vm_is_adopted_when_its_hello_comes_after_the_status():
+    vm = Vm(LIMITS, incarnation=3)
+    assert vm.step(seen("running", 3)) == [SetTimer("boot", 20.0)]
+    assert vm.step(AgentCame(3))[-1] == ReportReady(3, adopted=True)
+
+
+def test_a_running_vm_is_adopted_when_its_hello_came_before_the_status():
+    vm = Vm(LIMITS, incarnation=3)
+    assert vm.step(AgentCame(3)) == []
+    assert vm.step(seen("running", 3))[-1] == ReportReady(3, adopted=True)
+
+
+def test_a_vm_to_be_adopted_whose_agent_does_not_come_back_has_failed():
+    vm = Vm(LIMITS, incarnation=3)
+    assert steps(vm, seen("running", 3), TimerFired("boot")) == [*ENDED, ReportFailed("its agent did not come back")]
+
+
+def test_the_next_boot_of_an_adopted_vm_is_no_adoption():
+    vm = Vm(LIMITS, incarnation=3)
+    steps(vm, seen("running", 3), TimerFired("boot"), RecoverBy(Rung.RESTART), CallDone(1.0), CallDone(2.0))
+    assert vm.step(AgentCame(4))[-1] == ReportReady(4, adopted=False)
+
+
+def test_a_vm_of_a_stale_incarnation_is_killed_and_booted_anew():
+    vm = Vm(LIMITS, incarnation=3)
+    assert vm.step(seen("running", 2)) == [Call("kill")]
+    assert vm.step(CallDone(2000.0)) == [Boot("start", 4)]
+
+
+def test_a_vm_that_runs_without_an_identity_is_killed():
+    assert Vm(LIMITS, incarnation=0).step(seen("running", 0)) == [Call("kill")]
+
+
+def test_a_host_that_cannot_be_asked_changes_nothing():
+    vm = Vm(LIMITS, incarnation=3)
+    assert vm.step(seen("unknown", 0)) == []
+    vm = ready_vm()
+    assert vm.step(seen("unknown", 0)) == []
+    assert vm.phase is AgentPhase.READY
+
+
+def test_a_vm_on_its_way_is_left_alone():
+    assert Vm(LIMITS).step(seen("changing", 0)) == []
+
+
+# --- what its driver says, and when
+
+
+def test_a_status_asked_for_before_the_last_call_ended_is_no_news():
+    vm = ready_vm()
+    assert vm.step(seen("off", asked_at=0.5)) == []
+    assert vm.observed is Observed.RUNNING
+
+
+def test_a_status_that_comes_while_a_call_is_under_way_is_no_news():
+    vm = Vm(LIMITS)
+    vm.step(seen("absent", 0, 0.0))
+    assert vm.step(seen("off", 0, 0.5)) == []
+    assert vm.observed is Observed.ABSENT
+
+
+def test_a_refused_call_backs_off_longer_each_time_and_blames_nobody():
+    vm = Vm(LIMITS)
+    vm.step(seen("absent", 0, 0.0))
+    delays = []
+    for at in range(1, 9):
+        (timer,) = vm.step(CallFailed(float(at), "the host is busy", refused=True))
+        delays.append(timer.after_s)
+        assert vm.step(seen("absent", 0, at + 0.1)) == [], "not before the delay is over"
+        assert vm.step(TimerFired("retry")) == [AskStatus()]
+        assert vm.step(seen("absent", 0, at + 0.2)) == [Call("create")]
+    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+
+def test_a_call_that_goes_well_shortens_the_delay_again():
+    vm = Vm(LIMITS)
+    steps(vm, seen("absent", 0, 0.0), CallFailed(1.0, "busy", refused=True), TimerFired("retry"))
+    steps(vm, seen("absent", 0, 2.0), CallDone(3.0))
+    assert vm.step(CallFailed(4.0, "busy", refused=True)) == [SetTimer("retry", 1.0)]
+
+
+def test_a_refused_boot_takes_a_new_incarnation_the_next_time():
+    vm = Vm(LIMITS)
+    assert vm.step(seen("off", 0, 0.0)) == [Boot("start", 1)]
+    steps(vm, CallFailed(1.0, "busy", refused=True), TimerFired("retry"))
+    assert vm.step(seen("off", 0, 2.0)) == [Boot("start", 2)]
+
+
+def test_a_boot_that_fails_is_a_failure_of_the_vm():
+    vm = Vm(LIMITS)
+    vm.step(seen("off", 0, 0.0))
+    failed = [*ENDED, ReportFailed("start: no such disk"), AskStatus()]
+    assert vm.step(CallFailed(1.0, "no such disk", refused=False)) == failed
+
+
+def test_a_vm_that_cannot_be_created_is_a_failure_of_the_vm():
+    vm = Vm(LIMITS)
+    vm.step(seen("absent", 0, 0.0))
+    failed = [*ENDED, ReportFailed("create: no template"), AskStatus()]
+    assert vm.step(CallFailed(1.0, "no template", refused=False)) == failed
+
+
+# --- its agent goes
+
+
+def test_an_agent_that_was_killed_fails_its_vm_as_soon_as_the_driver_confirms_it():
+    vm = ready_vm()
+    assert vm.step(AgentDisconnected()) == AWAY
+    assert vm.step(seen("off")) == [*ENDED, ReportFailed("its driver says off")]
+
+
+def test_while_an_agent_is_away_the_host_is_asked_again_and_again():
+    vm = ready_vm()
+    vm.step(AgentDisconnected())
+    delays = []
+    for _ in range(10):
+        ask, timer = vm.step(TimerFired("recheck"))
+        assert ask == AskStatus()
+        delays.append(timer.after_s)
+    assert delays == [0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.0, 2.0, 2.0]
+
+
+def test_an_agent_that_reconnects_in_time_is_ready_again_and_settles_as_if_nothing_had_been():
+    vm = ready_vm()
+    steps(vm, AgentDisconnected(), seen("running"))
+    assert vm.step(AgentCame(1)) == [CancelTimer("boot"), *QUIET, ReportReady(1, False)]
+    for late in ("silence", "grace", "recheck"):
+        assert vm.step(TimerFired(late)) == []
+
+
+def test_a_broken_connection_frees_the_game_after_the_silence_and_fails_the_vm_after_the_grace_time():
+    vm = ready_vm()
+    vm.step(AgentDisconnected())
+    assert vm.step(TimerFired("silence")) == [ReportSilent("its connection broke")]
+    assert vm.step(TimerFired("grace")) == [*ENDED, ReportFailed("its agent did not come back in time")]
+
+
+def test_a_silent_agent_frees_its_game_and_fails_after_the_grace_time():
+    vm = ready_vm()
+    assert vm.step(AgentSilent()) == [ReportSilent("no word from its agent"), SetTimer("grace", 20.0), AskStatus()]
+    assert vm.step(TimerFired("grace")) == [*ENDED, ReportFailed("its agent did not come back in time")]
+
+
+def test_a_silent_agent_that_speaks_again_is_ready_again():
+    vm = ready_vm()
+    vm.step(AgentSilent())
+    assert vm.step(AgentCame(1))[-1] == ReportReady(1, False)
+    assert vm.step(TimerFired("grace")) == []
+
+
+def test_a_silent_agent_whose_connection_breaks_as_well_is_looked_for_at_its_host():
+    vm = ready_vm()
+    vm.step(AgentSilent())
+    assert vm.step(AgentDisconnected()) == [AskStatus()]
+
+
+def test_an_agent_that_is_of_no_use_fails_its_vm():
+    vm = ready_vm()
+    assert vm.step(AgentFaulted("attempt 1.7 should have ended 30 s ago")) == [
+        *ENDED,
+        ReportFailed("attempt 1.7 should have ended 30 s ago"),
+    ]
+
+
+def test_a_vm_fails_once_however_many_say_so():
+    vm = failed_vm()
+    for event in (AgentFaulted("x"), AgentSilent(), AgentDisconnected(), TimerFired("grace"), seen("off")):
+        assert vm.step(event) == []
+
+
+def test_a_vm_that_runs_as_another_incarnation_than_ours_has_failed():
+    assert ready_vm().step(seen("running", 7)) == [*ENDED, ReportFailed("its driver says stale")]
+
+
+# --- how it comes back
+
+
+def test_a_failed_vm_that_still_runs_is_killed_before_it_is_started_again():
+    vm = failed_vm()
+    assert vm.step(RecoverBy(Rung.RESTART)) == [Call("kill")]
+    assert vm.step(CallDone(2000.0)) == [Boot("start", 2)]
+
+
+def test_a_failed_vm_that_is_off_is_started_again():
+    vm = ready_vm()
+    steps(vm, AgentDisconnected(), seen("off"))
+    assert vm.step(RecoverBy(Rung.RESTART)) == [Boot("start", 2)]
+
+
+def test_the_rung_recreate_removes_creates_and_starts():
+    vm = failed_vm()
+    assert vm.step(RecoverBy(Rung.RECREATE)) == [Call("kill")]
+    assert vm.step(CallDone(2000.0)) == [Call("remove")]
+    assert vm.step(CallDone(2001.0)) == [Call("create")]
+    assert vm.step(CallDone(2002.0)) == [Boot("start", 2)]
+    assert vm.step(CallDone(2003.0)) == [SetTimer("boot", 60.0)]
+
+
+def test_the_rung_restore_puts_the_checkpoint_back():
+    vm = failed_vm()
+    assert steps(vm, RecoverBy(Rung.RESTORE), CallDone(2000.0)) == [Boot("restore", 2)]
+    vm.step(CallDone(2001.0))
+    vm.step(AgentFaulted("again")), vm.step(AgentCame(2)), vm.step(AgentFaulted("again"))
+    assert steps(vm, RecoverBy(Rung.RESTART), CallDone(2002.0)) == [Boot("start", 3)], "a rung is for one time"
+
+
+def test_a_refused_restore_is_tried_again_as_a_restore():
+    vm = failed_vm()
+    steps(vm, RecoverBy(Rung.RESTORE), CallDone(2000.0), CallFailed(2001.0, "busy", refused=True), TimerFired("retry"))
+    assert vm.step(seen("off", asked_at=2002.0)) == [Boot("restore", 3)]
+
+
+def test_a_refused_removal_is_tried_again_before_the_vm_is_made_anew():
+    vm = failed_vm()
+    steps(vm, RecoverBy(Rung.RECREATE), CallDone(2000.0), CallFailed(2001.0, "busy", refused=True), TimerFired("retry"))
+    assert vm.step(seen("off", asked_at=2002.0)) == [Call("remove")]
+
+
+def test_a_word_for_a_vm_that_has_not_failed_is_ignored():
+    assert ready_vm().step(RecoverBy(Rung.RECREATE)) == []
+
+
+# --- commanded stops
+
+
+LEFT = [*ENDED, ReportAway(), SetTimer("silence", 6.0), Call("stop")]
+
+
+def test_a_commanded_stop_ends_with_a_vm_that_is_off():
+    vm = ready_vm()
+    assert vm.step(DesiredSet(Desired.OFF)) == LEFT
+    assert vm.step(CallDone(2.0)) == [CancelTimer("silence"), ReportOff()]
+
+
+def test_that_a_vm_is_off_is_told_once():
+    vm = ready_vm()
+    steps(vm, DesiredSet(Desired.OFF), CallDone(2.0))
+    assert vm.step(seen("off")) == []
+    assert vm.step(DesiredSet(Desired.OFF)) == [ReportOff()], "unless it is asked for again"
+
+
+NEWS = [AgentDisconnected(), AgentSilent(), AgentFaulted("x"), AgentCame(1), TimerFired("grace"), TimerFired("boot")]
+
+
+@pytest.mark.parametrize("news", NEWS, ids=repr)
+def test_nothing_that_happens_during_a_commanded_stop_is_a_failure(news):
+    vm = ready_vm()
+    assert steps(vm, DesiredSet(Desired.OFF), news) == []
+    assert vm.step(CallDone(2.0)) == [CancelTimer("silence"), ReportOff()]
+
+
+def test_a_stop_while_it_boots_is_no_failure_when_the_boot_time_runs_out_meanwhile():
+    vm = Vm(LIMITS)
+    steps(vm, seen("off", 0, 0.0), CallDone(1.0))
+    assert vm.step(DesiredSet(Desired.OFF)) == [*ENDED, Call("stop")]
+    assert vm.step(TimerFired("boot")) == []
+
+
+def test_a_stop_while_its_agent_is_away_reports_no_failure_when_the_grace_time_runs_out():
+    vm = ready_vm()
+    vm.step(AgentDisconnected())
+    assert vm.step(DesiredSet(Desired.OFF)) == [*ENDED, SetTimer("silence", 6.0), Call("stop")]
+    assert vm.step(TimerFired("grace")) == []
+
+
+def test_a_vm_that_is_to_go_off_and_whose_host_cannot_be_asked_reports_no_failure():
+    vm = ready_vm()
+    steps(vm, seen("unknown"), DesiredSet(Desired.OFF), AgentDisconnected())
+    assert vm.step(TimerFired("grace")) == [*ENDED, SetTimer("silence", 6.0)]
+    assert vm.step(seen("running")) == [Call("stop")]
+
+
+def test_a_stop_that_takes_long_frees_the_game():
+    vm = ready_vm()
+    vm.step(DesiredSet(Desired.OFF))
+    assert vm.step(TimerFired("silence")) == [ReportSilent("it is to go off")]
+
+
+def test_a_vm_wanted_again_while_it_was_being_stopped_is_booted_without_a_failure():
+    vm = ready_vm()
+    steps(vm, DesiredSet(Desired.OFF), DesiredSet(Desired.RUNNING))
+    assert vm.step(CallDone(2.0)) == [CancelTimer("silence"), Boot("start", 2)]
+
+
+def test_a_stop_that_fails_is_followed_by_a_kill():
+    vm = ready_vm()
+    vm.step(DesiredSet(Desired.OFF))
+    assert vm.step(CallFailed(2.0, "it did not shut down", refused=False)) == [*QUIET, Call("kill")]
+    assert vm.step(CallDone(3.0)) == [ReportOff()]
+
+
+def test_a_refused_stop_is_asked_again():
+    vm = ready_vm()
+    steps(vm, DesiredSet(Desired.OFF), CallFailed(2.0, "busy", refused=True), TimerFired("retry"))
+    assert vm.step(seen("running")) == [Call("stop")]
+
+
+def test_a_kill_that_fails_is_tried_again():
+    vm = failed_vm()
+    steps(vm, RecoverBy(Rung.RESTART))
+    assert vm.step(CallFailed(2.0, "access denied", refused=False)) == [SetTimer("retry", 1.0)]
+    assert steps(vm, TimerFired("retry"), seen("running")) == [Call("kill")]
+
+
+def test_a_stop_that_was_asked_for_during_the_boot_follows_it_and_no_game_is_given_in_between():
+    vm = Vm(LIMITS)
+    steps(vm, seen("off", 0, 0.0), AgentCame(1), DesiredSet(Desired.OFF))
+    assert vm.step(CallDone(1.0)) == [SetTimer("boot", 60.0), *ENDED, Call("stop")]
+
+
+def test_a_boot_that_fails_when_the_vm_is_not_wanted_any_more_is_no_failure():
+    vm = Vm(LIMITS)
+    steps(vm, seen("off", 0, 0.0), DesiredSet(Desired.OFF))
+    assert vm.step(CallFailed(1.0, "no such disk", refused=False)) == [AskStatus()]
+    assert vm.step(seen("off", 0, 2.0)) == [ReportOff()]
+
+
+def test_a_failed_vm_that_is_not_wanted_is_turned_off_at_once():
+    assert failed_vm().step(DesiredSet(Desired.OFF)) == [Call("kill")]
+
+
+def test_a_vm_that_went_off_as_was_wanted_is_forgotten_without_a_failure():
+    vm = ready_vm()
+    steps(vm, seen("unknown"), DesiredSet(Desired.OFF))
+    assert vm.step(seen("off")) == [*QUIET, ReportOff()]
+
+
+def test_a_vm_to_be_removed_is_killed_and_removed():
+    vm = ready_vm()
+    assert vm.step(DesiredSet(Desired.GONE)) == [*LEFT[:-1], Call("kill")]
+    assert vm.step(CallDone(2.0)) == [CancelTimer("silence"), Call("remove")]
+    assert vm.step(CallDone(3.0)) == [ReportOff()]
+
+
+def test_an_answer_to_no_call_changes_nothing():
+    vm = ready_vm()
+    assert vm.step(CallDone(5.0)) == []
+    assert ready_vm().step(CallFailed(5.0, "late", refused=False)) == []

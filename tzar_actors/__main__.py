@@ -1,0 +1,5 @@
+"""`python -m tzar_actors` is `tzar`."""
+
+from tzar_actors.cli.main import main
+
+main()

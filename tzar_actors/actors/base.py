@@ -1,0 +1,90 @@
+"""What all actors that decide share: step the machine, journal what must survive, carry out the rest."""
+
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+from tzar_actors.actors.messages import TimerRang
+from tzar_actors.core.dispatch_events import Keep
+from tzar_actors.journal.journal import Journal
+from tzar_actors.loop import Loop, LoopActor, Timer
+
+__all__ = ["MachineActor"]
+
+Command = TypeVar("Command")
+
+
+class MachineActor(LoopActor, Generic[Command]):
+    """An actor around a machine of the core.
+
+    Args:
+        loop: where it lives.
+        journal: where records go; what is held waits for its commit.
+    """
+
+    def __init__(self, loop: Loop, journal: Journal) -> None:
+        super().__init__(loop)
+        self.journal = journal
+        self._timers: dict[str, tuple[object, Timer]] = {}
+
+    def decide(self, message: Any) -> Iterable[Command]:
+        """The machine's commands for `message`."""
+        raise NotImplementedError
+
+    def carry_out(self, command: Command) -> None:
+        """Does what a command says."""
+        raise NotImplementedError
+
+    def on_receive(self, message: Any) -> None:
+        """Pykka's hook: one message."""
+        if isinstance(message, TimerRang):
+            current = self._timers.get(message.name)
+            if current is None or current[0] is not message.token:
+                return  # cancelled or set anew after it rang
+            del self._timers[message.name]
+        self.perform(self.decide(message))
+
+    def perform(self, commands: Iterable[Command]) -> None:
+        """Journals, holds or carries out each command, in order."""
+        for command in commands:
+            if isinstance(command, Keep):
+                self.journal.append(command.record)
+                self.loop.mark_dirty()
+            elif getattr(command, "HELD", False):
+                self.loop.hold(_Held(self, command))
+            else:
+                self.carry_out(command)
+
+    def set_timer(self, name: str, after_s: float) -> None:
+        """Tells this actor `TimerRang(name)` after `after_s` seconds, in place of an earlier timer of that name."""
+        self.cancel_timer(name)
+        token = object()
+        ref = self.actor_ref
+
+        def ring() -> None:
+            if ref.is_alive():
+                ref.tell(TimerRang(name, token))
+
+        self._timers[name] = (token, self.loop.call_later(after_s, ring))
+
+    def cancel_timer(self, name: str) -> None:
+        """The timer of that name will not ring."""
+        if (current := self._timers.pop(name, None)) is not None:
+            current[1].cancel()
+
+    def cancel_timers(self) -> None:
+        """No timer will ring."""
+        for name in list(self._timers):
+            self.cancel_timer(name)
+
+
+class _Held:
+    """A command that waits for the commit."""
+
+    __slots__ = ("_actor", "_command")
+
+    def __init__(self, actor: MachineActor[Any], command: Any) -> None:
+        self._actor = actor
+        self._command = command
+
+    def __call__(self) -> None:
+        self._actor.carry_out(self._command)

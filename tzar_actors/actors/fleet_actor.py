@@ -1,0 +1,194 @@
+"""The root: makes the VMs' supervisors, asks the hosts, and ends the fleet in good order."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import pykka
+
+from tzar_actors.actors.base import MachineActor
+from tzar_actors.actors.board import VmRow
+from tzar_actors.actors.messages import (
+    AskHost,
+    HostAnswer,
+    HostQuestion,
+    SetDesired,
+    Shut,
+    TimerRang,
+    TrainerCame,
+    TrainerLeft,
+    TrainerSaid,
+    VmIsOff,
+    VmObserved,
+)
+from tzar_actors.actors.vm_supervisor import VmSupervisor
+from tzar_actors.actors.wiring import HostWiring, Wiring
+from tzar_actors.client.protocol import Shutdown
+from tzar_actors.core.dispatch_events import FleetChanged
+from tzar_actors.core.vm_table import Desired
+from tzar_actors.events import catalogue
+from tzar_actors.journal.journal import JournalledVm
+
+__all__ = ["FleetActor"]
+
+_ASK_EACH_S: Final = 5.0
+_STOP_WITHIN_S: Final = 60.0  # a host out of reach must not keep the supervisor from ending
+_LOOK_EACH_S: Final = 0.1  # while it drains: whether all is played
+
+
+class FleetActor(MachineActor[None]):
+    """The root of all actors.
+
+    Args:
+        wiring: the supervisor's parts.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__(wiring.loop, wiring.journal)
+        self._wiring = wiring
+        self._supervisors: dict[str, pykka.ActorRef[VmSupervisor]] = {}
+        self._host_of: dict[str, str] = {}
+        self._hosts: dict[str, HostWiring] = {host.name: host for host in wiring.hosts}
+        self._asked: dict[str, bool] = {}  # hosts with a question under way; True: ask again after it
+        self._trainers: set[str] = set()
+        self._leaving: set[str] = set()
+        self._stopping = False
+        self._going_for_good = False
+
+    def on_start(self) -> None:
+        """Pykka's hook."""
+        journalled = self.journal.vms()
+        for host in self._wiring.hosts:
+            for vm in host.vms:
+                self._supervise(host, vm, journalled.get(vm), Desired.RUNNING)
+        fleet = frozenset(self._supervisors)
+        for vm, known in journalled.items():
+            if vm not in fleet and known.machine_id is not None and known.host in self._hosts:
+                # The configuration wants fewer VMs than were made: this one has to go.
+                self._supervise(self._hosts[known.host], vm, known, Desired.GONE)
+                self._leaving.add(vm)
+        self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), fleet))
+        self.set_timer("ask", _ASK_EACH_S)
+        self.set_timer("no trainer", self._wiring.drain_grace_s)
+
+    def on_failure(self, *error: Any) -> None:
+        """Pykka's hook: without the root nothing goes on. The process ends, and its restart is the way back."""
+        raise SystemExit(f"the fleet's actor failed: {error[0].__name__}: {error[1]}")
+
+    def decide(self, message: Any) -> Iterable[None]:
+        """See `MachineActor`."""
+        match message:
+            case AskHost(host):
+                self._ask(host)
+            case HostAnswer():
+                self._answered(message)
+            case TimerRang("ask"):
+                for host in self._hosts:
+                    self._ask(host)
+                self.set_timer("ask", _ASK_EACH_S)
+            case TimerRang("no trainer"):
+                if not self._trainers and self._wiring.on_trainer_exit == "drain":
+                    self._shut(Shut("drain", "the last trainer has gone"), for_good=False)
+            case TimerRang("give up"):
+                self._give_up()
+            case TimerRang("look"):
+                self._look_whether_drained()
+            case TrainerCame(trainer):
+                self._came(trainer)
+            case TrainerLeft(trainer):
+                self._left(trainer)
+            case TrainerSaid(trainer, Shutdown(mode)):
+                self._shut(Shut(mode, f"trainer {trainer} asked for it"), for_good=True)
+            case Shut():
+                self._shut(message, for_good=True)
+            case VmIsOff(vm):
+                self._is_off(vm)
+            case _:
+                raise TypeError(f"the fleet's actor cannot handle {message!r}")
+        return ()
+
+    def carry_out(self, command: None) -> None:
+        """See `MachineActor`: there is no machine behind the root, and so no command."""
+
+    def _supervise(self, host: HostWiring, vm: str, known: JournalledVm | None, desired: Desired) -> None:
+        row = VmRow(vm, host.name, incarnation=known.incarnation if known else 0)
+        if desired is Desired.RUNNING:
+            self._wiring.board.vms[vm] = row
+        if known is not None and known.public_key is not None and known.incarnation:
+            self._wiring.gateway.expect(vm, known.incarnation, known.public_key)
+        self._host_of[vm] = host.name
+        self._supervisors[vm] = VmSupervisor.start(self._wiring, host, vm, row, desired)
+
+    def _ask(self, host: str) -> None:
+        if host in self._asked:
+            self._asked[host] = True
+            return
+        self._asked[host] = False
+        self._hosts[host].status_lane.tell(HostQuestion(self.actor_ref, self.loop.now()))
+
+    def _answered(self, answer: HostAnswer) -> None:
+        if self._asked.pop(answer.host):
+            self._ask(answer.host)
+        if answer.vms is None:
+            self._wiring.log.emit(catalogue.DriverFailed(None, answer.host, "status", answer.error))
+        for vm, supervisor in self._supervisors.items():
+            if self._host_of[vm] == answer.host and supervisor.is_alive():
+                status = None if answer.vms is None else answer.vms.get(vm)
+                supervisor.tell(VmObserved(answer.asked_at, status, answer.vms is not None))
+
+    def _came(self, trainer: str) -> None:
+        self._trainers.add(trainer)
+        self._wiring.board.trainers = len(self._trainers)
+        self.cancel_timer("no trainer")
+        if self._wiring.board.is_draining and not self._going_for_good and not self._stopping:
+            self._wiring.board.is_draining = False
+            self.cancel_timer("look")
+
+    def _left(self, trainer: str) -> None:
+        self._trainers.discard(trainer)
+        self._wiring.board.trainers = len(self._trainers)
+        if self._trainers:
+            return
+        if self._wiring.on_trainer_exit == "stop":
+            self._shut(Shut("stop", "the last trainer has gone"), for_good=False)
+        self.set_timer("no trainer", self._wiring.drain_grace_s)
+
+    def _shut(self, shut: Shut, *, for_good: bool) -> None:
+        self._going_for_good = self._going_for_good or for_good
+        if self._stopping:
+            return
+        if not self._wiring.board.is_draining:
+            self._wiring.log.emit(catalogue.SupervisorStopping(f"{shut.mode}: {shut.reason}"))
+        self._wiring.board.is_draining = True
+        if shut.mode == "stop":
+            self._stop()
+        else:
+            self._look_whether_drained()
+
+    def _look_whether_drained(self) -> None:
+        if self._wiring.board.evaluations_open == 0:
+            self._stop()
+        else:
+            self.set_timer("look", _LOOK_EACH_S)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._leaving.update(self._supervisors)
+        for supervisor in self._supervisors.values():
+            supervisor.tell(SetDesired(Desired.OFF))
+        for host in self._hosts:
+            self._ask(host)
+        self.set_timer("give up", _STOP_WITHIN_S)
+        if not self._leaving:
+            self.loop.stop()
+
+    def _give_up(self) -> None:
+        left = ", ".join(sorted(self._leaving))
+        self._wiring.log.emit(
+            catalogue.SupervisorStopping(f"these VMs would not stop and are left as they are: {left}")
+        )
+        self.loop.stop()
+
+    def _is_off(self, vm: str) -> None:
+        self._leaving.discard(vm)
+        if self._stopping and not self._leaving:
+            self.loop.stop()

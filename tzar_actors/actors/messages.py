@@ -1,0 +1,251 @@
+"""What the actors are told by the edges and by each other. What one machine alone understands stands in core."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pykka
+
+from tzar_actors.client.protocol import FromTrainer
+from tzar_actors.core.supervise import Rung
+from tzar_actors.core.vm_events import Verb
+from tzar_actors.core.vm_table import Desired
+from tzar_actors.drivers.base import VmStatus
+from tzar_agent.protocol.identity import Identity
+from tzar_agent.protocol.messages import Hello, Play, Result
+
+__all__ = [
+    "AgentHello",
+    "AgentLeft",
+    "AgentOverdue",
+    "AgentQuiet",
+    "AgentResult",
+    "AskHost",
+    "CallAnswer",
+    "DriverCall",
+    "HostAnswer",
+    "HostQuestion",
+    "Order",
+    "Restore",
+    "SetDesired",
+    "Shut",
+    "TimerRang",
+    "TrainerCame",
+    "TrainerLeft",
+    "TrainerSaid",
+    "VmActorDied",
+    "VmHasFailed",
+    "VmHasSettled",
+    "VmIsOff",
+    "VmObserved",
+    "VmRecover",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TimerRang:
+    """Loop to actor: a timer of yours ran out. `token` tells it from an earlier one of that name."""
+
+    name: str
+    token: object
+
+
+# --- gateway to VmActor
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHello:
+    """Your agent is here."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """Your agent sent a result."""
+
+    incarnation: int
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLeft:
+    """Your agent's connection is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentQuiet:
+    """Your agent has said nothing for `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOverdue:
+    """Your agent lives, and a game of it should have ended long ago."""
+
+    attempt: str
+    seconds: float
+
+
+# --- gateway to Dispatcher and FleetActor
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerCame:
+    """A trainer is here."""
+
+    trainer: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerLeft:
+    """A trainer's connection is gone; it may come back."""
+
+    trainer: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerSaid:
+    """A trainer said this."""
+
+    trainer: str
+    message: FromTrainer
+
+
+# --- drivers
+
+
+@dataclass(frozen=True, slots=True)
+class DriverCall:
+    """To a HostLane: call this verb, and tell `reply_to` how it ended.
+
+    Args:
+        reply_to: who is told.
+        generation: of the actor that asks; the answer to a dead actor's call is known by it.
+        identity: of verbs that deliver one.
+        checkpoint: of `restore`.
+    """
+
+    reply_to: "pykka.ActorRef[Any]"
+    generation: int
+    vm: str
+    verb: Verb
+    identity: Identity | None = None
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswer:
+    """How a driver call ended; `error` is None when it ended well. `refused`: the host could not or would not do it."""
+
+    generation: int
+    verb: Verb
+    seconds: float
+    machine_id: str | None = None
+    error: str | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostQuestion:
+    """To a HostLane: what of your host's VMs?"""
+
+    reply_to: "pykka.ActorRef[Any]"
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostAnswer:
+    """What a host said. `vms` is None when it could not be asked: then nothing is known."""
+
+    host: str
+    asked_at: float
+    vms: Mapping[str, VmStatus] | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VmObserved:
+    """To a VmActor: its part of a host's answer. `status` is None when the VM is absent."""
+
+    asked_at: float
+    status: VmStatus | None
+    is_known: bool
+
+
+# --- among the actors that decide
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Dispatcher to VmActor: have your agent play this."""
+
+    play: Play
+
+
+@dataclass(frozen=True, slots=True)
+class AskHost:
+    """VmActor to FleetActor: something happened on this host; ask it now, not at the next round."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetDesired:
+    """Be in this state."""
+
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
+class VmHasFailed:
+    """VmActor to VmSupervisor: the VM failed; say how it comes back."""
+
+    vm: str
+    incarnation: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmHasSettled:
+    """VmActor to VmSupervisor: the VM has worked for a whole window."""
+
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmRecover:
+    """VmSupervisor to VmActor: come back in this way, now."""
+
+    rung: Rung
+
+
+@dataclass(frozen=True, slots=True)
+class VmActorDied:
+    """A VmActor died of an exception."""
+
+    generation: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmIsOff:
+    """VmActor to FleetActor: the VM is off, or gone, as was wanted."""
+
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """To the Dispatcher, before all else: take up what the journal has open. `wall`: seconds since 1970."""
+
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """To the FleetActor: end the fleet."""
+
+    mode: Literal["drain", "stop"]
+    reason: str

@@ -1,0 +1,306 @@
+"""One VM: steps its machine, calls its driver, and speaks with its agent."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import pykka
+
+from tzar_actors.actors.base import MachineActor
+from tzar_actors.actors.board import VmRow
+from tzar_actors.actors.messages import (
+    AgentHello,
+    AgentLeft,
+    AgentOverdue,
+    AgentQuiet,
+    AgentResult,
+    AskHost,
+    CallAnswer,
+    DriverCall,
+    Order,
+    SetDesired,
+    TimerRang,
+    VmActorDied,
+    VmHasFailed,
+    VmHasSettled,
+    VmIsOff,
+    VmObserved,
+    VmRecover,
+)
+from tzar_actors.actors.wiring import HostWiring, Wiring
+from tzar_actors.core.dispatch_events import Reported, VmAway, VmGone, VmReady, VmSilent
+from tzar_actors.core.records import IncarnationRecord, VmRecord, VmRemovedRecord
+from tzar_actors.core.vm import Vm
+from tzar_actors.core.vm_events import (
+    AgentCame,
+    AgentDisconnected,
+    AgentFaulted,
+    AgentSilent,
+    AskStatus,
+    Boot,
+    Call,
+    CallDone,
+    CallFailed,
+    CancelTimer,
+    DesiredSet,
+    Power,
+    RecoverBy,
+    ReportAway,
+    ReportFailed,
+    ReportOff,
+    ReportReady,
+    ReportSettled,
+    ReportSilent,
+    Seen,
+    SetTimer,
+    TimerFired,
+    VmCommand,
+    VmEvent,
+)
+from tzar_actors.core.vm_table import Desired
+from tzar_actors.drivers.base import PowerState, VmStatus
+from tzar_actors.events import catalogue
+from tzar_actors.gateway.keys import KeyPair
+from tzar_agent.protocol.identity import Identity
+from tzar_agent.protocol.messages import Playing
+
+__all__ = ["VmActor"]
+
+
+@dataclass(slots=True)
+class _Agent:
+    """What the agent's hello said, kept up to date until the dispatcher is told."""
+
+    pid: int
+    playing: Playing | None
+    kept: tuple[str, ...]
+
+
+class VmActor(MachineActor[VmCommand]):
+    """The actor of one VM. Only it calls the driver for that VM.
+
+    Args:
+        wiring: the supervisor's parts.
+        host: the host's part of them.
+        vm: the VM's name.
+        row: where its state is shown.
+        supervisor: who is told of failures.
+        generation: how many actors this VM had before.
+        desired: the state to begin with.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        host: HostWiring,
+        vm: str,
+        row: VmRow,
+        supervisor: "pykka.ActorRef[Any]",
+        generation: int,
+        desired: Desired,
+    ) -> None:
+        super().__init__(wiring.loop, wiring.journal)
+        self._wiring = wiring
+        self._host = host
+        self._vm = vm
+        self._row = row
+        self._supervisor = supervisor
+        self._generation = generation
+        self._machine = Vm(wiring.vm_limits, row.incarnation)
+        self._machine.desired = desired
+        self._agent: _Agent | None = None
+        self._booted_at: float | None = None
+
+    def on_start(self) -> None:
+        """Pykka's hook: from now on its agent speaks to this actor."""
+        self._wiring.vm_actors[self._vm] = self.actor_ref
+        self._wiring.gateway.attach(self._vm, self.actor_ref)
+        self._ask_host()
+
+    def on_failure(self, *error: Any) -> None:
+        """Pykka's hook: this actor is dead. Its supervisor makes another."""
+        self.cancel_timers()
+        self._supervisor.tell(VmActorDied(self._generation, f"{error[0].__name__}: {error[1]}"))
+
+    def decide(self, message: Any) -> Iterable[VmCommand]:
+        """See `MachineActor`."""
+        match message:
+            case AgentResult():
+                return self._result(message)
+            case Order(play):
+                if self._wiring.gateway.send(self._vm, play):
+                    self._row.state, self._row.attempt = "playing", play.attempt
+                    self._row.evaluation, self._row.game = play.evaluation, play.game
+                return ()
+            case CallAnswer():
+                return self._call_ended(message) if message.generation == self._generation else ()
+            case VmObserved(asked_at, status, is_known):
+                incarnation = status.incarnation if status else 0
+                return self._step(Seen(_power(status, is_known), incarnation, asked_at))
+            case AgentHello(hello):
+                self._agent = _Agent(hello.pid, hello.playing, hello.kept)
+                return self._step(AgentCame(hello.incarnation))
+            case AgentLeft():
+                self.log(catalogue.AgentDisconnected(self._vm))
+                return self._step(AgentDisconnected())
+            case AgentQuiet(seconds):
+                self.log(catalogue.AgentSilent(self._vm, seconds))
+                return self._step(AgentSilent())
+            case AgentOverdue(attempt, seconds):
+                return self._step(AgentFaulted(f"attempt {attempt} should have ended {seconds:.0f} s ago"))
+            case SetDesired(desired):
+                return self._step(DesiredSet(desired))
+            case VmRecover(rung):
+                return self._step(RecoverBy(rung))
+            case TimerRang(name):
+                return self._step(TimerFired(name))  # type: ignore[arg-type]  # only the machine's own timers are set
+            case _:
+                raise TypeError(f"the actor of VM {self._vm} cannot handle {message!r}")
+
+    def carry_out(self, command: VmCommand) -> None:
+        """See `MachineActor`."""
+        dispatcher, now = self._wiring.dispatcher, self.loop.now()
+        match command:
+            case Call(verb):
+                self._host.lane(self._vm).tell(DriverCall(self.actor_ref, self._generation, self._vm, verb))
+            case Boot():
+                self._boot(command)
+            case AskStatus():
+                self._ask_host()
+            case SetTimer(name, after_s):
+                self.set_timer(name, after_s)
+            case CancelTimer(name):
+                self.cancel_timer(name)
+            case ReportReady(incarnation, adopted):
+                self._report_ready(incarnation, adopted)
+            case ReportAway():
+                self._row.state = "away"
+                dispatcher.tell(VmAway(self._vm))
+            case ReportSilent():
+                self._row.state = "away"
+                dispatcher.tell(VmSilent(now, self._vm))
+            case ReportFailed(cause):
+                self._show_no_agent("failed", cause)
+                self._row.failures += 1
+                self.log(catalogue.VmFailed(self._vm, self._machine.incarnation, cause))
+                dispatcher.tell(VmGone(now, self._vm, cause))
+                self._supervisor.tell(VmHasFailed(self._vm, self._machine.incarnation, cause))
+            case ReportSettled():
+                self._supervisor.tell(VmHasSettled(self._vm))
+            case ReportOff():
+                self._show_no_agent("off", "")
+                dispatcher.tell(VmGone(now, self._vm, "its VM was stopped"))
+                self._wiring.fleet.tell(VmIsOff(self._vm))
+            case _:
+                assert_never(command)
+
+    def log(self, event: "catalogue.Event") -> None:
+        """Writes an event."""
+        self._wiring.log.emit(event)
+
+    def _step(self, event: VmEvent) -> list[VmCommand]:
+        return self._machine.step(event)
+
+    def _ask_host(self) -> None:
+        self._wiring.fleet.tell(AskHost(self._host.name))
+
+    def _result(self, message: AgentResult) -> Iterable[VmCommand]:
+        result = message.result
+        if self._row.attempt == result.attempt:
+            self._show_idle()
+        if self._agent is not None and self._agent.playing and self._agent.playing.attempt == result.attempt:
+            self._agent.playing = None
+        self._row.games_played += 1
+        self._wiring.dispatcher.tell(Reported(self.loop.now(), self._vm, message.incarnation, result))
+        if result.status == "agent_fault":
+            return self._step(AgentFaulted(f"its agent could not play: {result.reason}"))
+        return ()
+
+    def _report_ready(self, incarnation: int, adopted: bool) -> None:
+        agent = self._agent
+        playing, kept = (agent.playing, agent.kept) if agent else (None, ())
+        pid = agent.pid if agent else 0
+        self._row.pid = pid
+        if playing is None:
+            self._show_idle()
+        else:
+            self._row.state, self._row.attempt = "playing", playing.attempt
+            self._row.evaluation, self._row.game = playing.evaluation, playing.game
+        seconds = self.loop.now() - self._booted_at if self._booted_at is not None else 0.0
+        self.log(catalogue.VmReady(self._vm, incarnation, pid, seconds, adopted))
+        self._wiring.dispatcher.tell(VmReady(self.loop.now(), self._vm, incarnation, playing, kept))
+
+    def _boot(self, boot: Boot) -> None:
+        keys = KeyPair.make()
+        self._row.incarnation = boot.incarnation
+        self._show_no_agent("booting", "")
+        self.journal.append(IncarnationRecord(self._vm, self._host.name, boot.incarnation, keys.public))
+        self.loop.mark_dirty()
+        identity = Identity(
+            fleet=self._wiring.fleet_id,
+            vm=self._vm,
+            incarnation=boot.incarnation,
+            endpoint=self._host.endpoint,
+            server_key=self._wiring.server_key,
+            public_key=keys.public,
+            secret_key=keys.secret,
+            entropy=secrets.token_hex(32),
+            time=self._wiring.wall(),
+            orphan_s=self._host.orphan_s,
+        )
+        call = DriverCall(self.actor_ref, self._generation, self._vm, boot.verb, identity, self._host.checkpoint)
+
+        def release() -> None:
+            self._wiring.gateway.expect(self._vm, boot.incarnation, keys.public)
+            self._booted_at = self.loop.now()
+            self._host.lane(self._vm).tell(call)
+
+        self.loop.hold(release)
+
+    def _call_ended(self, answer: CallAnswer) -> Iterable[VmCommand]:
+        now = self.loop.now()
+        if answer.error is not None:
+            self.log(catalogue.DriverFailed(self._vm, self._host.name, answer.verb, answer.error))
+            return self._step(CallFailed(now, answer.error, answer.refused))
+        match answer.verb:
+            case "create":
+                machine_id = answer.machine_id or ""
+                self.journal.append(VmRecord(self._vm, self._host.name, machine_id))
+                self.loop.mark_dirty()
+                self.log(catalogue.VmCreated(self._vm, self._host.name, machine_id))
+            case "start" | "restore":
+                self.log(catalogue.VmStarted(self._vm, self._host.name, self._machine.incarnation, answer.seconds))
+            case "stop" | "kill":
+                self.log(catalogue.VmStopped(self._vm))
+            case "remove":
+                self.journal.append(VmRemovedRecord(self._vm))
+                self.loop.mark_dirty()
+                self.log(catalogue.VmRemoved(self._vm))
+            case _:
+                assert_never(answer.verb)
+        return self._step(CallDone(now))
+
+    def _show_idle(self) -> None:
+        self._row.state = "idle"
+        self._row.attempt = self._row.evaluation = self._row.game = None
+
+    def _show_no_agent(self, state: str, detail: str) -> None:
+        self._show_idle()
+        self._row.state, self._row.detail, self._row.pid = state, detail, None
+
+
+def _power(status: VmStatus | None, is_known: bool) -> Power:
+    if not is_known:
+        return "unknown"
+    if status is None:
+        return "absent"
+    match status.power:
+        case PowerState.OFF:
+            return "off"
+        case PowerState.CHANGING:
+            return "changing"
+        case PowerState.RUNNING:
+            return "running"
+        case _:
+            assert_never(status.power)

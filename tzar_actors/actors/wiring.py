@@ -1,0 +1,77 @@
+"""The parts that actors reach each other and the world by. `app.py` fills it; everything in it is used on the loop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from tzar_actors.actors.board import Board
+from tzar_actors.core.blame import BlamePolicy
+from tzar_actors.core.restart import RestartIntensity
+from tzar_actors.core.vm import VmLimits
+from tzar_actors.events.log import EventLog
+from tzar_actors.journal.journal import Journal
+from tzar_actors.loop import Loop
+
+if TYPE_CHECKING:
+    from tzar_actors.gateway.control import ControlServer
+    from tzar_actors.gateway.spool import Spool
+
+__all__ = ["HostWiring", "Wiring"]
+
+
+@dataclass(slots=True)
+class HostWiring:
+    """What belongs to one host.
+
+    Args:
+        name: the host's name.
+        vms: the names of its VMs.
+        endpoint: where its agents dial.
+        orphan_s: seconds without a supervisor after which its agents end; None: they park.
+        lanes: for calls; as many as VMs may boot at a time.
+        status_lane: for questions alone, so that a call that hangs blinds nobody.
+        checkpoint: the name of the checkpoint that a VM is restored to; "": there is none.
+    """
+
+    name: str
+    vms: tuple[str, ...]
+    endpoint: str
+    orphan_s: float | None
+    lanes: "tuple[pykka.ActorRef[Any], ...]"
+    status_lane: "pykka.ActorRef[Any]"
+    checkpoint: str = ""
+
+    def lane(self, vm: str) -> "pykka.ActorRef[Any]":
+        """The lane that all calls for `vm` take, one after the other."""
+        place = self.vms.index(vm) if vm in self.vms else 0
+        return self.lanes[place % len(self.lanes)]
+
+
+@dataclass(slots=True)
+class Wiring:
+    """What belongs to the supervisor. `dispatcher` and `fleet` are there once those actors have been started."""
+
+    loop: Loop
+    journal: Journal
+    log: EventLog
+    board: Board
+    gateway: "ControlServer"
+    spool: "Spool"
+    fleet_id: str
+    server_key: str
+    wall: Callable[[], float]  # seconds since 1970
+    hosts: tuple[HostWiring, ...]
+    vm_limits: VmLimits
+    intensity: RestartIntensity
+    blame: BlamePolicy
+    time_limit_s: float
+    stall_s: float | None
+    genome_limit_bytes: int
+    queue_limit: int
+    drain_grace_s: float
+    on_trainer_exit: str
+    dispatcher: "pykka.ActorRef[Any]" = field(init=False)
+    fleet: "pykka.ActorRef[Any]" = field(init=False)
+    vm_actors: "dict[str, pykka.ActorRef[Any]]" = field(default_factory=dict)  # by VM: a restart makes a new actor

@@ -1,0 +1,294 @@
+"""Puts the real parts of a supervisor together, runs it, and takes it apart. Nothing else knows them all."""
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import psutil
+import zmq
+from filelock import FileLock, Timeout
+
+from tzar_actors.actors.board import Board
+from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.fleet_actor import FleetActor
+from tzar_actors.actors.host_lane import HostLane
+from tzar_actors.actors.messages import Restore, Shut
+from tzar_actors.actors.wiring import HostWiring, Wiring
+from tzar_actors.client.fleet import ACCESS_FILE
+from tzar_actors.client.protocol import TRAINER_PROTOCOL_VERSION, TrainerWelcome
+from tzar_actors.core.blame import BlamePolicy
+from tzar_actors.core.restart import RestartIntensity
+from tzar_actors.core.vm import VmLimits
+from tzar_actors.drivers.choice import make_driver
+from tzar_actors.errors import LockedError, SupervisorError
+from tzar_actors.events import catalogue
+from tzar_actors.events.log import EventLog
+from tzar_actors.gateway.blobs import BlobServer
+from tzar_actors.gateway.control import ControlServer, Heartbeats
+from tzar_actors.gateway.keys import KeyRing, TrainerAccess, load_or_make_keys
+from tzar_actors.gateway.spool import Spool
+from tzar_actors.journal.journal import Journal
+from tzar_actors.loop import Loop, PollWaiter, Watchdog
+from tzar_actors.settings import Settings, require_evaluator
+from tzar_agent.protocol.codec import pack_value
+from tzar_agent.protocol.messages import PROTOCOL_VERSION, Welcome
+
+__all__ = ["supervise"]
+
+_STALL_S: Final = 60.0  # a disk may hang for some seconds; a loop that has not turned for a minute never will
+_SPEC_LIMIT_BYTES: Final = 256 * 1024
+_MIB: Final = 1024 * 1024
+
+Server = TypeVar("Server")
+
+
+def supervise(settings: Settings, *, console: bool, on_ready: Callable[[TrainerAccess], None]) -> None:
+    """Runs a supervisor until it is shut down, on the main thread.
+
+    Args:
+        settings: all that it is told; the evaluator must be among it.
+        console: whether people see the important events on stderr.
+        on_ready: called once trainers can connect.
+
+    Raises:
+        ConfigError: there is no evaluator.
+        LockedError: another supervisor holds the state folder.
+        TzarError: it cannot run, or cannot go on; the text says why.
+    """
+    require_evaluator(settings)
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_locked(settings.state_dir))
+        log = EventLog(settings, console=console)
+        stack.callback(log.close)
+        _run(settings, stack, log, on_ready)
+        log.emit(catalogue.SupervisorStopped())
+
+
+def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable[[TrainerAccess], None]) -> None:
+    state_dir = settings.state_dir
+    journal = stack.enter_context(
+        Journal(state_dir / "journal.sqlite", settings.fleet.durability, lambda: uuid.uuid4().hex)
+    )
+    waiter = PollWaiter()
+    stack.callback(waiter.close)
+    desk_and_log: list[Callable[[], None]] = [log.flush]
+
+    def finish_turn() -> None:
+        for each in desk_and_log:
+            each()
+
+    loop = Loop(time.monotonic, waiter, commit=journal.commit, finish_turn=finish_turn)
+    server, trainer = load_or_make_keys(state_dir)
+    keys = KeyRing(trainer.public)
+    context: zmq.Context[Any] = zmq.Context(io_threads=2)
+    stack.callback(context.term)
+    heartbeats = Heartbeats(settings.heartbeat.interval_s, settings.heartbeat.misses)
+    control_port, blob_port = _ports(settings)
+    gateway = _bound(
+        lambda port: ControlServer(loop, context, _tcp(settings.fleet.listen, port), server, keys, heartbeats, log),
+        control_port,
+        chosen=settings.fleet.port != 0,
+    )
+    stack.callback(gateway.close)
+    desk_and_log.insert(0, gateway.desk.flush)
+    spool = Spool(state_dir / "spool")
+    limit_bytes = settings.limits.genome_mib * _MIB
+    blobs = _bound(
+        lambda port: BlobServer(
+            context,
+            _tcp(settings.fleet.listen, port),
+            server,
+            spool,
+            limit_bytes,
+            lambda digest, size: log.emit(catalogue.BlobStored(digest.hex(), size)),
+            lambda reason: log.emit(catalogue.FrameDropped("blobs", reason)),
+        ),
+        blob_port,
+        chosen=settings.fleet.blob_port != 0,
+    )
+    stack.callback(blobs.close)
+    access = TrainerAccess(
+        _reachable(gateway.endpoint),
+        _reachable(blobs.endpoint),
+        server.public,
+        trainer.public,
+        trainer.secret,
+        os.getpid(),
+    )
+    log.emit(
+        catalogue.SupervisorStarted(
+            journal.epoch, os.getpid(), gateway.endpoint, version("tzar-actors"), str(state_dir)
+        )
+    )
+    wiring = _wire(settings, stack, loop, journal, log, gateway, spool, server.public)
+    _open(settings, wiring, blobs, access)
+
+    def on_stall(seconds: float) -> None:
+        log.emit(catalogue.Watchdog(seconds))
+        log.flush()
+
+    watchdog = Watchdog(loop, _STALL_S, on_stall)
+    watchdog.start()
+    stack.callback(watchdog.stop)
+    access.save(state_dir / ACCESS_FILE)
+    _stop_on_signals(wiring, waiter)
+    log.emit(catalogue.SupervisorReady(time.time() - psutil.Process().create_time()))
+    on_ready(access)
+    loop.run()
+
+
+@contextmanager
+def _locked(state_dir: Path) -> Iterator[None]:
+    lock = FileLock(state_dir / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        try:
+            running = f"process {TrainerAccess.load(state_dir / ACCESS_FILE).pid}"
+        except SupervisorError:
+            running = "one that is just starting"
+        raise LockedError(
+            f"another supervisor runs on {state_dir}: {running}. Connect to it, stop it, or use another fleet.state_dir"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _wire(
+    settings: Settings,
+    stack: ExitStack,
+    loop: Loop,
+    journal: Journal,
+    log: EventLog,
+    gateway: ControlServer,
+    spool: Spool,
+    server_key: str,
+) -> Wiring:
+    evaluator = require_evaluator(settings)
+    recovery, heartbeat = settings.recovery, settings.heartbeat
+    wiring = Wiring(
+        loop=loop,
+        journal=journal,
+        log=log,
+        board=Board(settings.fleet.name, journal.epoch, os.getpid()),
+        gateway=gateway,
+        spool=spool,
+        fleet_id=journal.fleet,
+        server_key=server_key,
+        wall=time.time,
+        hosts=tuple(_hosts(settings, stack, journal.fleet, gateway.endpoint)),
+        vm_limits=VmLimits(
+            boot_timeout_s=recovery.boot_timeout_s,
+            silence_s=heartbeat.interval_s * heartbeat.misses,
+            reconnect_grace_s=heartbeat.reconnect_grace_s,
+            settle_s=recovery.window_s,
+        ),
+        intensity=RestartIntensity(
+            recovery.restarts, recovery.window_s, recovery.first_delay_s, recovery.longest_delay_s
+        ),
+        blame=BlamePolicy(evaluator.max_attempts, evaluator.time_out_votes),
+        time_limit_s=evaluator.time_limit_s,
+        stall_s=evaluator.stall_s,
+        genome_limit_bytes=settings.limits.genome_mib * _MIB,
+        queue_limit=settings.limits.queue,
+        drain_grace_s=settings.fleet.drain_grace_s,
+        on_trainer_exit=settings.fleet.on_trainer_exit,
+    )
+    wiring.dispatcher = Dispatcher.start(wiring)
+    wiring.dispatcher.tell(Restore(time.time()))
+    wiring.fleet = FleetActor.start(wiring)
+    return wiring
+
+
+def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -> Iterator[HostWiring]:
+    port = endpoint.rpartition(":")[2]
+    number = 0
+    for host in settings.hosts:
+        driver = make_driver(host, fleet_id, settings.state_dir)
+        stack.callback(driver.close)
+        lanes = tuple(HostLane.start(host.name, driver) for _ in range(min(host.boots_at_a_time, host.vms)))
+        status_lane = HostLane.start(host.name, driver)
+        for lane in (*lanes, status_lane):
+            stack.callback(lane.stop, block=False)
+        vms = tuple(f"{settings.fleet.name}-{number + i + 1:02d}" for i in range(host.vms))
+        number += host.vms
+        dialled = _tcp(host.advertise, port) if host.advertise else _reachable(endpoint)
+        yield HostWiring(host.name, vms, dialled, settings.fleet.orphan_s, lanes, status_lane)
+
+
+def _open(settings: Settings, wiring: Wiring, blobs: BlobServer, access: TrainerAccess) -> None:
+    evaluator = pack_value(require_evaluator(settings).spec(), _SPEC_LIMIT_BYTES, "the evaluator's settings")
+    to_agents = Welcome(
+        PROTOCOL_VERSION,
+        wiring.journal.epoch,
+        settings.heartbeat.interval_s,
+        settings.heartbeat.misses,
+        evaluator,
+        access.blobs,
+        str(wiring.spool.folder) if settings.fleet.share_blobs else None,
+        settings.limits.cache_mib * _MIB,
+    )
+    to_trainers = TrainerWelcome(
+        TRAINER_PROTOCOL_VERSION,
+        wiring.journal.epoch,
+        settings.fleet.name,
+        settings.model_dump_json(),
+        access.blobs,
+        str(wiring.spool.folder),
+        wiring.spool.token,
+        wiring.genome_limit_bytes,
+    )
+    wiring.gateway.desk.open(lambda: to_trainers, wiring.dispatcher, wiring.fleet)
+    wiring.gateway.open(lambda: to_agents)
+    blobs.start()
+
+
+def _ports(settings: Settings) -> tuple[int, int]:
+    """The ports of the last start, where the settings leave the choice: agents that run dial them."""
+    control, blob = settings.fleet.port, settings.fleet.blob_port
+    try:
+        kept = TrainerAccess.load(settings.state_dir / ACCESS_FILE)
+    except SupervisorError:
+        return control, blob
+    return control or int(kept.endpoint.rpartition(":")[2]), blob or int(kept.blobs.rpartition(":")[2])
+
+
+def _bound(make: Callable[[int], Server], port: int, chosen: bool) -> Server:
+    """A server on `port`; when that is taken and nobody chose it, on another. Agents that dial it then are reset."""
+    try:
+        return make(port)
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EADDRINUSE:
+            raise
+        if chosen:
+            raise SupervisorError(f"port {port} is in use by another program: choose another in [fleet]") from error
+        return make(0)
+
+
+def _tcp(address: str, port: int | str) -> str:
+    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
+
+
+def _reachable(endpoint: str) -> str:
+    """An endpoint that listens everywhere, as this machine dials it."""
+    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
+def _stop_on_signals(wiring: Wiring, waiter: PollWaiter) -> None:
+    def stop(number: int, frame: object) -> None:
+        if wiring.fleet.is_alive():
+            wiring.fleet.tell(Shut("stop", f"signal {signal.Signals(number).name}"))
+            waiter.wake()  # this runs on the loop's own thread, which may be waiting
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if (number := getattr(signal, name, None)) is not None:
+            signal.signal(number, stop)

@@ -1,0 +1,140 @@
+"""How a genome gets from the trainer to the supervisor: small ones with the order, large ones into the spool.
+
+A trainer that shares the supervisor's file system writes into the spool itself. Whether it does is seen from the token
+that lies there: a path of the same name on another machine holds another one.
+"""
+
+import hashlib
+import os
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import zmq
+
+from tzar_actors.client.protocol import TrainerWelcome
+from tzar_actors.errors import RejectedError, SupervisorError, TzarError
+from tzar_actors.gateway.keys import TrainerAccess
+from tzar_agent.protocol.messages import (
+    INLINE_LIMIT_BYTES,
+    Chunk,
+    Get,
+    Missing,
+    Offer,
+    Stored,
+    blob_codec,
+)
+
+__all__ = ["Blob", "GenomeStore"]
+
+_ANSWER_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A genome that lies where the supervisor finds it.
+
+    Args:
+        digest: its SHA-256.
+        size: its bytes.
+        inline: the bytes themselves, when they are few enough to travel with the order.
+    """
+
+    digest: bytes
+    size: int
+    inline: bytes | None
+
+
+class GenomeStore:
+    """Brings genomes to one supervisor. May be used from any thread.
+
+    Args:
+        access_file: where the supervisor says how it is reached.
+    """
+
+    def __init__(self, access_file: Path) -> None:
+        self._access_file = access_file
+        self._lock = threading.Lock()
+        self._shared: tuple[str, bool] | None = None
+        self._context: zmq.Context[Any] | None = None
+
+    def put(self, genome: bytes, welcome: TrainerWelcome, key: str) -> Blob:
+        """Brings `genome` to the supervisor, if it does not travel with the order.
+
+        Args:
+            genome: its bytes.
+            welcome: what the supervisor said.
+            key: of the evaluation, for errors.
+
+        Raises:
+            RejectedError: it is larger than the supervisor takes.
+            TzarError: it could not be stored.
+        """
+        if len(genome) > welcome.genome_limit_bytes:
+            limit = welcome.genome_limit_bytes
+            reason = f"the genome has {len(genome)} bytes, allowed are {limit} (limits.genome_mib)"
+            raise RejectedError(key, "genome_too_big", reason)
+        digest = hashlib.sha256(genome).digest()
+        if len(genome) <= INLINE_LIMIT_BYTES:
+            return Blob(digest, len(genome), bytes(genome))
+        if self._shares_files(welcome):
+            self._write(genome, digest, Path(welcome.spool), key)
+        else:
+            with self._lock:
+                self._upload(genome, digest, welcome, key)
+        return Blob(digest, len(genome), None)
+
+    def close(self) -> None:
+        """Lets go of the blob connection."""
+        if self._context is not None:
+            self._context.destroy(linger=0)
+
+    def _shares_files(self, welcome: TrainerWelcome) -> bool:
+        if self._shared is None or self._shared[0] != welcome.spool_token:
+            try:
+                token = Path(welcome.spool, "token").read_text(encoding="ascii")
+            except (OSError, ValueError):
+                token = ""
+            self._shared = (welcome.spool_token, token == welcome.spool_token)
+        return self._shared[1]
+
+    def _write(self, genome: bytes, digest: bytes, spool: Path, key: str) -> None:
+        path = spool / digest.hex()
+        if path.exists() and path.stat().st_size == len(genome):
+            return
+        temporary = spool / f".{digest.hex()}.{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            temporary.write_bytes(genome)
+            temporary.replace(path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise RejectedError(key, "disk_full", f"its genome could not be written to {spool}: {error}") from error
+
+    def _upload(self, genome: bytes, digest: bytes, welcome: TrainerWelcome, key: str) -> None:
+        access = TrainerAccess.load(self._access_file)
+        codec = blob_codec()
+        if self._context is None:
+            self._context = zmq.Context()
+        socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        try:
+            socket.curve_serverkey = access.server_key.encode()
+            socket.curve_publickey, socket.curve_secretkey = access.public_key.encode(), access.secret_key.encode()
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.connect(welcome.blobs)
+            socket.send(codec.encode(Offer(digest, len(genome))))
+            while socket.poll(int(_ANSWER_S * 1000)):
+                match codec.decode(socket.recv()):
+                    case Get(wanted, offset, length) if wanted == digest:
+                        part = memoryview(genome)[offset : offset + length]
+                        socket.send_multipart((codec.encode(Chunk(digest, offset)), part), copy=False)
+                    case Stored():
+                        return
+                    case Missing(_, reason):
+                        raise RejectedError(key, "blob", reason)
+                    case other:
+                        raise TzarError(f"the blob server answered {other!r}")
+            raise SupervisorError(f"the blob server {welcome.blobs} did not answer within {_ANSWER_S:g} s")
+        finally:
+            socket.close()

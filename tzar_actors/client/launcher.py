@@ -1,0 +1,257 @@
+"""Starts a supervisor as a child process, starts it again when it dies, or attaches to the one that runs."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from tzar_actors.client.fleet import ACCESS_FILE, Fleet
+from tzar_actors.core.restart import Failed, Restart, RestartIntensity
+from tzar_actors.errors import LockedError, SupervisorError
+from tzar_actors.gateway.keys import TrainerAccess, write_private
+from tzar_actors.settings import Settings, difference, load, require_evaluator, with_evaluator
+
+__all__ = ["LaunchedFleet", "launch"]
+
+_READY_S: Final = 60.0
+_TAIL_BYTES: Final = 4000
+_EXIT_LOCKED: Final = 73
+_FIRST_DELAY_S: Final = 0.05  # nobody plays while there is no supervisor
+
+SUPERVISOR_ARGV = (sys.executable, "-m", "tzar_actors.supervisor")
+
+
+class LaunchedFleet(Fleet):
+    """A fleet whose supervisor this process has started, and starts again when it dies.
+
+    Leaving it ends the supervisor as `fleet.on_trainer_exit` says: after what is open (drain), at once (stop, and
+    always after an exception), or not at all (linger).
+
+    Args:
+        settings: what the supervisor is told.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._process = _start(settings)
+        self._closing = threading.Event()
+        self.supervisor_starts = 1
+        super().__init__(settings.state_dir)
+        self._keeper = threading.Thread(target=self._keep, name="tzar-keeper", daemon=True)
+        self._keeper.start()
+
+    @property
+    def supervisor_pid(self) -> int:
+        """The supervisor's process."""
+        return self._process.pid
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end("stop" if kind is not None else self.settings.fleet.on_trainer_exit)
+
+    def close(self) -> None:
+        """Ends the supervisor as `fleet.on_trainer_exit` says, and waits for it. Closed already: nothing changes."""
+        self._end(self.settings.fleet.on_trainer_exit)
+
+    def _end(self, how: str) -> None:
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        try:
+            if how != "linger" and self._process.poll() is None:
+                self.shut_down(drain=how == "drain")
+                self._process.wait()
+        finally:
+            super().close()
+            self._keeper.join()
+
+    def _keep(self) -> None:
+        """Starts the supervisor again when it dies, but not for ever."""
+        recovery = self.settings.recovery
+        intensity = RestartIntensity(recovery.restarts, recovery.window_s, _FIRST_DELAY_S, recovery.longest_delay_s)
+        while True:
+            code = self._process.wait()
+            if self._closing.is_set():
+                return
+            if code == 0:  # somebody else shut it down
+                self._connection.fail(SupervisorError(f"the supervisor of {self.state_dir} was shut down"))
+                return
+            intensity, (decision,) = intensity.step(Failed(time.monotonic(), random.random()))
+            if not isinstance(decision, Restart):
+                reason = (
+                    f"the supervisor of {self.state_dir} died {len(decision.failures)} times, last with code {code}"
+                )
+                self._connection.fail(SupervisorError(f"{reason}. {_tail(self.state_dir)}"))
+                return
+            if self._closing.wait(decision.after_s):
+                return
+            try:
+                self._process = _start(self.settings)
+                self.supervisor_starts += 1
+            except SupervisorError as error:
+                self._connection.fail(error)
+                return
+
+
+def launch(
+    config: str | os.PathLike[str] | Settings | Mapping[str, Any] | None = None, evaluator: str | None = None
+) -> Fleet:
+    """Starts a supervisor, or attaches to the one that runs on the same state folder.
+
+    Args:
+        config: a TOML file, settings, or a mapping of the file's shape; None: the defaults.
+        evaluator: "module:function", in place of the configuration's; imported from the folder of the running script.
+
+    Returns:
+        A context manager: `with launch(...) as fleet`.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        SupervisorError: it did not come up (with the tail of its log), or one runs with other settings.
+    """
+    settings = _settings(config, evaluator)
+    for _ in range(3):
+        attached = _attach(settings, is_any_welcome=config is None and evaluator is None)
+        if attached is not None:
+            return attached
+        require_evaluator(settings, config if isinstance(config, str | Path) else "the configuration")
+        try:
+            return LaunchedFleet(settings)
+        except LockedError as error:  # another launch was a moment faster: attach to what it started
+            locked = error
+            time.sleep(0.2)
+    raise locked
+
+
+def _settings(config: str | os.PathLike[str] | Settings | Mapping[str, Any] | None, evaluator: str | None) -> Settings:
+    match config:
+        case None:
+            settings = Settings.from_mapping({})
+        case Settings():
+            settings = config
+        case Mapping():
+            settings = Settings.from_mapping(config)
+        case _:
+            settings = load(Path(config))
+    if evaluator is None:
+        return settings
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    return with_evaluator(settings, evaluator, [Path(script).absolute().parent if script else Path.cwd()])
+
+
+def _attach(settings: Settings, *, is_any_welcome: bool) -> Fleet | None:
+    """The fleet of the supervisor that runs on this state folder, or None."""
+    path = settings.state_dir / ACCESS_FILE
+    if not path.exists() or not _is_locked(settings.state_dir):
+        return None
+    fleet = Fleet(settings.state_dir)
+    try:
+        running = Settings.model_validate_json(fleet._connection.welcome().settings)
+    except SupervisorError:
+        fleet.close()
+        return None
+    differences = difference(running, settings)
+    if differences and not is_any_welcome:
+        fleet.close()
+        pid = TrainerAccess.load(path).pid
+        listed = "\n  ".join(differences)
+        raise SupervisorError(
+            f"a supervisor (process {pid}) runs on {settings.state_dir} with other settings; its own and yours:\n"
+            f"  {listed}\nStop it, use its settings, or use another fleet.state_dir"
+        )
+    return fleet
+
+
+def _is_locked(state_dir: Path) -> bool:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(state_dir / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _start(settings: Settings) -> "subprocess.Popen[bytes]":
+    """A supervisor that is ready.
+
+    Raises:
+        LockedError: another holds the state folder.
+        SupervisorError: it did not come up.
+    """
+    state_dir = settings.state_dir
+    state_dir.mkdir(parents=True, exist_ok=True)
+    settings_file = state_dir / "settings.json"
+    write_private(settings_file, settings.model_dump_json(indent=1))
+    with (state_dir / "supervisor.log").open("ab") as errors:
+        process = subprocess.Popen(
+            [*SUPERVISOR_ARGV, str(settings_file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            # An interrupt at the terminal is the trainer's to handle, who then ends the supervisor in good order.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+    said = _first_line(process)
+    if "ready" in said:
+        return process
+    code = _code_after_failure(process)
+    problem = said.get("error") or f"it ended with code {code}" if code is not None else "it was not ready in time"
+    text = f"the supervisor of {state_dir} did not come up: {problem}"
+    if code == _EXIT_LOCKED:
+        raise LockedError(text)
+    raise SupervisorError(f"{text}. {_tail(state_dir)}")
+
+
+def _first_line(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+    """What the supervisor says first; nothing when it ends, or says nothing in time."""
+    lines: list[bytes] = []
+    pipe = process.stdout
+    if pipe is None:
+        return {}
+
+    def read() -> None:
+        with pipe:
+            lines.append(pipe.readline())
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(_READY_S)
+    try:
+        said = json.loads(lines[0]) if lines else {}
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _code_after_failure(process: "subprocess.Popen[bytes]") -> int | None:
+    try:
+        return process.wait(5.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
+
+
+def _tail(state_dir: Path) -> str:
+    """The end of the supervisor's log, for an error."""
+    path = state_dir / "supervisor.log"
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace").strip()
+    except OSError:
+        text = ""
+    return f"The end of {path}:\n{text}" if text else f"{path} is empty"

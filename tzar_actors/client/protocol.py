@@ -1,0 +1,212 @@
+"""What trainer and supervisor say to each other, on the same socket as the agents and under a key of the trainers' own.
+
+Outcomes travel as the bytes that the journal keeps, so that they are encoded once.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from tzar_actors.core.evaluation import Evaluation, Name, Text
+from tzar_agent.protocol.codec import Codec, Items, Range, Size
+from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
+
+__all__ = [
+    "SUBMIT_LIMIT_BYTES",
+    "TRAINER_PROTOCOL_VERSION",
+    "Accepted",
+    "AskOutcomes",
+    "AskStatus",
+    "CancelEvaluations",
+    "FromSupervisor",
+    "FromTrainer",
+    "Outcomes",
+    "OutcomesAnswer",
+    "Pulse",
+    "PulseAnswer",
+    "Rejected",
+    "Shutdown",
+    "StatusAnswer",
+    "Submission",
+    "Submit",
+    "TrainerHello",
+    "TrainerWelcome",
+    "from_supervisor_codec",
+    "from_trainer_codec",
+]
+
+TRAINER_PROTOCOL_VERSION = 1
+SUBMIT_LIMIT_BYTES = 8 * 1024 * 1024
+
+Count: TypeAlias = Annotated[int, Range(0, 2**63 - 1)]
+Keys: TypeAlias = Annotated[tuple[Name, ...], Items(100_000)]
+Encoded: TypeAlias = Annotated[bytes, Size(128 * 1024 * 1024)]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerHello:
+    """The first message of each connection. `trainer` is the same after a reconnect."""
+
+    TAG: ClassVar[str] = "trainer_hello"
+    version: Count
+    trainer: Name
+    software: Name
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerWelcome:
+    """What a trainer needs to know.
+
+    Args:
+        version: of this protocol.
+        epoch: of this start of the supervisor.
+        fleet: the fleet's name.
+        settings: the supervisor's settings as JSON, for a trainer that wants others.
+        blobs: endpoint of the blob socket.
+        spool: folder where genomes lie by digest.
+        spool_token: what the file `token` in it holds: who reads the same there shares the file system.
+        genome_limit_bytes: the largest genome.
+    """
+
+    TAG: ClassVar[str] = "trainer_welcome"
+    version: Count
+    epoch: Count
+    fleet: Name
+    settings: Annotated[str, Size(256 * 1024)]
+    blobs: Name
+    spool: Annotated[str, Size(4096)]
+    spool_token: Name
+    genome_limit_bytes: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One evaluation that is asked for.
+
+    Args:
+        evaluation: what is asked.
+        genome: its bytes, when they are few; else they lie in the spool already, or the supervisor knows them.
+        is_fresh: the key was made for this submission, so no journal can know it.
+    """
+
+    evaluation: Evaluation
+    genome: Annotated[bytes, Size(INLINE_LIMIT_BYTES)] | None
+    is_fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Please evaluate these. Each is answered by `Accepted` or `Rejected`, and in time by its outcome."""
+
+    TAG: ClassVar[str] = "submit"
+    submissions: Annotated[tuple[Submission, ...], Items(10_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """These are committed: nothing but a cancel keeps them from an outcome."""
+
+    TAG: ClassVar[str] = "accepted"
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """This one is not accepted."""
+
+    TAG: ClassVar[str] = "rejected"
+    key: Name
+    code: Name
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class CancelEvaluations:
+    """End these. Their outcome says whether that came in time."""
+
+    TAG: ClassVar[str] = "cancel_evaluations"
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """`EvaluationEnded`s, encoded."""
+
+    TAG: ClassVar[str] = "outcomes"
+    ended: Annotated[tuple[Encoded, ...], Items(100_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class AskOutcomes:
+    """What became of these keys, or of this generation?"""
+
+    TAG: ClassVar[str] = "ask_outcomes"
+    request: Count
+    keys: Keys | None
+    generation: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomesAnswer:
+    """The outcomes there are, and the keys that are still open; keys that are in neither are unknown."""
+
+    TAG: ClassVar[str] = "outcomes_answer"
+    request: Count
+    ended: Annotated[tuple[Encoded, ...], Items(100_000)]
+    open_keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """How is the fleet?"""
+
+    TAG: ClassVar[str] = "ask_status"
+    request: Count
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """The snapshot, a packed map."""
+
+    TAG: ClassVar[str] = "status_answer"
+    request: Count
+    status: Encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """End: after what is open (`drain`), or now (`stop`); what is open then stays in the journal."""
+
+    TAG: ClassVar[str] = "shutdown"
+    mode: Literal["drain", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Are you there?"""
+
+    TAG: ClassVar[str] = "pulse"
+    number: Count
+
+
+@dataclass(frozen=True, slots=True)
+class PulseAnswer:
+    """I am."""
+
+    TAG: ClassVar[str] = "pulse_answer"
+    number: Count
+
+
+FromTrainer: TypeAlias = TrainerHello | Submit | CancelEvaluations | AskOutcomes | AskStatus | Shutdown | Pulse
+FromSupervisor: TypeAlias = (
+    TrainerWelcome | Accepted | Rejected | Outcomes | OutcomesAnswer | StatusAnswer | PulseAnswer
+)
+
+
+def from_trainer_codec() -> Codec[FromTrainer]:
+    """For what trainers say; belongs to one thread."""
+    return Codec((TrainerHello, Submit, CancelEvaluations, AskOutcomes, AskStatus, Shutdown, Pulse), SUBMIT_LIMIT_BYTES)
+
+
+def from_supervisor_codec() -> Codec[FromSupervisor]:
+    """For what the supervisor says to trainers; belongs to one thread."""
+    return Codec((TrainerWelcome, Accepted, Rejected, Outcomes, OutcomesAnswer, StatusAnswer, PulseAnswer), 2**30)

@@ -1,0 +1,169 @@
+"""What a trainer gets back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tzar_actors.core.evaluation import EvaluationEnded, Outcome
+from tzar_agent.protocol.codec import DecodeError, unpack_value
+
+__all__ = ["AttemptResult", "EvaluationResult", "FleetStatus", "GameResult", "VmSnapshot", "result_of", "status_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """One try of one game.
+
+    Args:
+        id: never issued twice.
+        vm: where it was played.
+        incarnation: of that VM.
+        status: `scored`, `fault`, `timed_out`, `cancelled`, `agent_fault` or `lost`.
+        seconds: how long it took.
+        reason: why it did not score; empty when it did.
+        exit_code: of the evaluator, when it ended by itself and badly.
+        tail: the last lines it printed, when it failed.
+    """
+
+    id: str
+    vm: str
+    incarnation: int
+    status: str
+    seconds: float
+    reason: str
+    exit_code: int | None
+    tail: str
+
+
+@dataclass(frozen=True, slots=True)
+class GameResult:
+    """One game of a genome.
+
+    Args:
+        fitness: its score, None unless it scored.
+        outcome: an `Outcome`'s value, or `withdrawn`: its evaluation was decided before it was played.
+        seconds: that the game took.
+        details: what the evaluator returned beside the score.
+        reason: why it did not score.
+        attempts: all tries of it, oldest first.
+    """
+
+    fitness: float | None
+    outcome: str
+    seconds: float
+    details: Mapping[str, Any]
+    reason: str
+    attempts: tuple[AttemptResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """The one outcome of one genome's evaluation.
+
+    Args:
+        index: its place in the input of the call it came from.
+        key: the evaluation's key.
+        genome: SHA-256 of the genome, in hex.
+        outcome: how it ended.
+        fitness: the mean over its games, None unless every game scored.
+        reason: why it did not score.
+        seconds: from acceptance to the end.
+        generation: the number that the trainer gave.
+        games: one for each game.
+    """
+
+    index: int
+    key: str
+    genome: str
+    outcome: Outcome
+    fitness: float | None
+    reason: str
+    seconds: float
+    generation: int | None
+    games: tuple[GameResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VmSnapshot:
+    """One VM at the time of the question. `state`: off, booting, idle, playing, away, failed or quarantined."""
+
+    vm: str
+    host: str
+    state: str
+    incarnation: int
+    pid: int | None
+    attempt: str | None
+    evaluation: str | None
+    game: int | None
+    games_played: int
+    failures: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """The fleet at the time of the question. `outcomes` counts since this start of the supervisor."""
+
+    fleet: str
+    epoch: int
+    pid: int
+    vms: tuple[VmSnapshot, ...]
+    trainers: int
+    evaluations_open: int
+    games_queued: int
+    games_running: int
+    attempts_lost: int
+    results_dropped: int
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    is_draining: bool = False
+
+
+def result_of(ended: EvaluationEnded, index: int) -> EvaluationResult:
+    """The trainer's view of an outcome.
+
+    Args:
+        ended: as the supervisor sent it.
+        index: the evaluation's place in the input.
+
+    Raises:
+        DecodeError: a game's details are no map.
+    """
+    games = tuple(
+        GameResult(
+            game.fitness,
+            game.outcome,
+            game.seconds,
+            _details(game.details),
+            game.reason,
+            tuple(
+                AttemptResult(a.attempt, a.vm, a.incarnation, a.status, a.seconds, a.reason, a.exit_code, a.tail)
+                for a in game.attempts
+            ),
+        )
+        for game in ended.games
+    )
+    return EvaluationResult(
+        index,
+        ended.key,
+        ended.digest.hex(),
+        Outcome(ended.outcome),
+        ended.fitness,
+        ended.reason,
+        ended.seconds,
+        ended.generation,
+        games,
+    )
+
+
+def status_of(snapshot: Mapping[str, Any]) -> FleetStatus:
+    """The trainer's view of a status snapshot."""
+    return FleetStatus(**{**snapshot, "vms": tuple(VmSnapshot(**row) for row in snapshot["vms"])})
+
+
+def _details(packed: bytes) -> Mapping[str, Any]:
+    if packed == b"\x80":
+        return {}
+    details = unpack_value(packed, "a game's details")
+    if not isinstance(details, dict):
+        raise DecodeError(f"a game's details are a {type(details).__name__}, not a map")
+    return details

@@ -1,0 +1,93 @@
+"""What is asked and what comes back, as values. The trainer's protocol and the journal carry these very classes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from tzar_agent.protocol.codec import Items, Range, Size
+
+__all__ = ["AttemptStatus", "AttemptStory", "Evaluation", "EvaluationEnded", "GameEnded", "Outcome", "OutcomeName"]
+
+Name: TypeAlias = Annotated[str, Size(200)]
+Text: TypeAlias = Annotated[str, Size(16 * 1024)]
+Packed: TypeAlias = Annotated[bytes, Size(256 * 1024)]
+Seed: TypeAlias = Annotated[int, Range(0, 2**63 - 1)]
+OutcomeName: TypeAlias = Literal["scored", "genome_failed", "timed_out", "cancelled", "infra_failed", "withdrawn"]
+AttemptStatus: TypeAlias = Literal["scored", "fault", "timed_out", "cancelled", "agent_fault", "lost"]
+
+
+class Outcome(StrEnum):
+    """How an evaluation ended."""
+
+    SCORED = "scored"
+    GENOME_FAILED = "genome_failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    INFRA_FAILED = "infra_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One genome to be played in some games.
+
+    Args:
+        key: its name: the trainer's, or one that is new each time.
+        generation: the trainer's own number for later questions, or None.
+        digest: the genome's SHA-256.
+        size: the genome's bytes.
+        params: one packed map, the same for all its games.
+        seeds: one for each game.
+        deadline_s: seconds after its acceptance when it ends as `infra_failed`, or None.
+    """
+
+    TAG: ClassVar[str] = "evaluation"
+    key: Name
+    generation: int | None
+    digest: Annotated[bytes, Size(32)]
+    size: Annotated[int, Range(0, 2**40)]
+    params: Packed
+    seeds: Annotated[tuple[Seed, ...], Items(1000)]
+    deadline_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStory:
+    """One try of one game on one VM, when it is over: the evidence."""
+
+    TAG: ClassVar[str] = "attempt_story"
+    attempt: Name
+    vm: Name
+    incarnation: int
+    status: AttemptStatus
+    seconds: float
+    reason: Text
+    exit_code: int | None
+    tail: Text
+
+
+@dataclass(frozen=True, slots=True)
+class GameEnded:
+    """How one game of an evaluation ended. `withdrawn`: its evaluation was already decided."""
+
+    TAG: ClassVar[str] = "game_ended"
+    outcome: OutcomeName
+    fitness: float | None
+    seconds: float
+    details: Packed
+    reason: Text
+    attempts: Annotated[tuple[AttemptStory, ...], Items(1000)]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationEnded:
+    """The one outcome of one evaluation. `fitness`: the mean over its games, None unless every game scored."""
+
+    TAG: ClassVar[str] = "evaluation_ended"
+    key: Name
+    generation: int | None
+    digest: Annotated[bytes, Size(32)]
+    outcome: OutcomeName
+    fitness: float | None
+    reason: Text
+    seconds: float  # from acceptance to the end
+    games: Annotated[tuple[GameEnded, ...], Items(1000)]

@@ -1,0 +1,211 @@
+"""What the machine of a VM is told, and what it asks for."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from tzar_actors.core.supervise import Rung
+from tzar_actors.core.vm_table import Desired
+
+__all__ = [
+    "AgentCame",
+    "AgentDisconnected",
+    "AgentFaulted",
+    "AgentSilent",
+    "AskStatus",
+    "Boot",
+    "Call",
+    "CallDone",
+    "CallFailed",
+    "CancelTimer",
+    "DesiredSet",
+    "Power",
+    "RecoverBy",
+    "ReportAway",
+    "ReportFailed",
+    "ReportOff",
+    "ReportReady",
+    "ReportSettled",
+    "ReportSilent",
+    "Seen",
+    "SetTimer",
+    "TimerFired",
+    "TimerName",
+    "Verb",
+    "VmCommand",
+    "VmEvent",
+]
+
+Verb: TypeAlias = Literal["create", "start", "restore", "stop", "kill", "remove"]
+Power: TypeAlias = Literal["absent", "off", "changing", "running", "unknown"]
+TimerName: TypeAlias = Literal["boot", "silence", "grace", "settle", "recheck", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredSet:
+    """Somebody wants the VM in this state."""
+
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A query said this of the VM. `asked_at`: when the query was sent; an older one than our last call is no news."""
+
+    power: Power
+    incarnation: int
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallDone:
+    """The driver call ended well at `at`."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """The driver call failed. `refused`: the host is busy or out of reach, so nobody is to blame."""
+
+    at: float
+    reason: str
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCame:
+    """The agent of this incarnation said hello on a new connection."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDisconnected:
+    """Its connection broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSilent:
+    """Its connection stands, and it has said nothing for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFaulted:
+    """The agent lives and is of no use: it says so, or plays a game without an end."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverBy:
+    """Its supervisor's word: come back in this way, now."""
+
+    rung: Rung
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that was set has run out."""
+
+    name: TimerName
+
+
+VmEvent: TypeAlias = (
+    DesiredSet
+    | Seen
+    | CallDone
+    | CallFailed
+    | AgentCame
+    | AgentDisconnected
+    | AgentSilent
+    | AgentFaulted
+    | RecoverBy
+    | TimerFired
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call this verb of the driver; the answer comes back as `CallDone` or `CallFailed`."""
+
+    verb: Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """As `Call`, for a verb that delivers the identity of a new incarnation: held until that is committed."""
+
+    verb: Literal["start", "restore"]
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """Ask the host now, not at the next round."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Let this timer run out after `after_s` seconds; one of that name that runs is replaced."""
+
+    name: TimerName
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """This timer is of no interest any more."""
+
+    name: TimerName
+
+
+@dataclass(frozen=True, slots=True)
+class ReportReady:
+    """The agent is here and can be given games. `adopted`: it was running before this supervisor."""
+
+    incarnation: int
+    adopted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAway:
+    """The agent cannot be reached now; what it plays it may still be playing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSilent:
+    """The agent's game is to be played elsewhere; its result still counts if it comes first."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFailed:
+    """The VM failed, and will be reset: what it played is lost."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettled:
+    """The VM has worked for a whole window."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOff:
+    """The VM is off, or gone, as was wanted."""
+
+
+VmCommand: TypeAlias = (
+    Call
+    | Boot
+    | AskStatus
+    | SetTimer
+    | CancelTimer
+    | ReportReady
+    | ReportAway
+    | ReportSilent
+    | ReportFailed
+    | ReportSettled
+    | ReportOff
+)

@@ -1,0 +1,122 @@
+"""Every event that the supervisor writes, with its fields. `docs/events.md` is made from it.
+
+Monitors read nothing but these, so a name, once published, keeps its meaning; what is added is a field or an event.
+`TEXT` is the event as a line for people; durations are in seconds, and `None` says that there is no such thing.
+"""
+
+from typing import TypeAlias, get_args
+
+from tzar_actors.events.level import Level
+from tzar_actors.events.of_games import (
+    AttemptDropped,
+    AttemptEnded,
+    AttemptLost,
+    AttemptStarted,
+    BlobStored,
+    EvaluationAccepted,
+    EvaluationEnded,
+    EvaluationRejected,
+    TrainerConnected,
+    TrainerDisconnected,
+)
+from tzar_actors.events.of_supervisor import (
+    ActorFailed,
+    LoopLate,
+    Message,
+    SupervisorReady,
+    SupervisorStarted,
+    SupervisorStopped,
+    SupervisorStopping,
+    Watchdog,
+)
+from tzar_actors.events.of_vms import (
+    AgentDisconnected,
+    AgentRefused,
+    AgentSilent,
+    DriverFailed,
+    FrameDropped,
+    PeerRejected,
+    VmCreated,
+    VmFailed,
+    VmQuarantined,
+    VmReady,
+    VmRecovering,
+    VmRemoved,
+    VmStarted,
+    VmStopped,
+)
+
+__all__ = [
+    "EVENTS",
+    "ActorFailed",
+    "AgentDisconnected",
+    "AgentRefused",
+    "AgentSilent",
+    "AttemptDropped",
+    "AttemptEnded",
+    "AttemptLost",
+    "AttemptStarted",
+    "BlobStored",
+    "DriverFailed",
+    "EvaluationAccepted",
+    "EvaluationEnded",
+    "EvaluationRejected",
+    "Event",
+    "FrameDropped",
+    "Level",
+    "LoopLate",
+    "Message",
+    "PeerRejected",
+    "SupervisorReady",
+    "SupervisorStarted",
+    "SupervisorStopped",
+    "SupervisorStopping",
+    "TrainerConnected",
+    "TrainerDisconnected",
+    "VmCreated",
+    "VmFailed",
+    "VmQuarantined",
+    "VmReady",
+    "VmRecovering",
+    "VmRemoved",
+    "VmStarted",
+    "VmStopped",
+    "Watchdog",
+]
+
+Event: TypeAlias = (
+    SupervisorStarted
+    | SupervisorReady
+    | SupervisorStopping
+    | SupervisorStopped
+    | LoopLate
+    | Watchdog
+    | ActorFailed
+    | VmCreated
+    | VmStarted
+    | VmReady
+    | VmFailed
+    | VmRecovering
+    | VmQuarantined
+    | VmStopped
+    | VmRemoved
+    | DriverFailed
+    | AgentSilent
+    | AgentDisconnected
+    | AgentRefused
+    | PeerRejected
+    | FrameDropped
+    | EvaluationAccepted
+    | EvaluationRejected
+    | EvaluationEnded
+    | AttemptStarted
+    | AttemptEnded
+    | AttemptLost
+    | AttemptDropped
+    | TrainerConnected
+    | TrainerDisconnected
+    | BlobStored
+    | Message
+)
+
+EVENTS: tuple[type[Event], ...] = get_args(Event)

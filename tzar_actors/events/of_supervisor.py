@@ -1,0 +1,103 @@
+"""Events of the supervisor's own life. The catalogue has them all."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tzar_actors.events.level import Level
+
+__all__ = [
+    "ActorFailed",
+    "LoopLate",
+    "Message",
+    "SupervisorReady",
+    "SupervisorStarted",
+    "SupervisorStopped",
+    "SupervisorStopping",
+    "Watchdog",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStarted:
+    """A supervisor took the state folder; its epoch is in the journal."""
+
+    NAME: ClassVar[str] = "supervisor_started"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "supervisor {version} started, epoch {epoch}, pid {pid}, {endpoint}, state in {state_dir}"
+    epoch: int
+    pid: int
+    endpoint: str
+    version: str
+    state_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorReady:
+    """Trainers can connect; `seconds` since the process began."""
+
+    NAME: ClassVar[str] = "supervisor_ready"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "supervisor ready after {seconds:.1f} s"
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStopping:
+    """The supervisor was told to end, or decided to."""
+
+    NAME: ClassVar[str] = "supervisor_stopping"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "supervisor stopping: {reason}"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStopped:
+    """The last event of a supervisor that ended as it should."""
+
+    NAME: ClassVar[str] = "supervisor_stopped"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "supervisor stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLate:
+    """A turn of the loop came so much later than it was due; silence of agents is not judged for that time."""
+
+    NAME: ClassVar[str] = "loop_late"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "the loop was {seconds:.2f} s late"
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watchdog:
+    """The loop has not turned for so long that the process ends; all stacks are in the log."""
+
+    NAME: ClassVar[str] = "watchdog"
+    LEVEL: ClassVar[Level] = Level.ERROR
+    TEXT: ClassVar[str] = "the loop has not turned for {stalled_s:.0f} s: the supervisor ends and is started again"
+    stalled_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActorFailed:
+    """An actor died of an exception that it did not handle."""
+
+    NAME: ClassVar[str] = "actor_failed"
+    LEVEL: ClassVar[Level] = Level.ERROR
+    TEXT: ClassVar[str] = "actor {actor} failed: {error}"
+    actor: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An ordinary line of a library or of ours that is no event of its own. Its level is the line's own."""
+
+    NAME: ClassVar[str] = "log"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "{source}: {text}"
+    source: str
+    text: str
+    traceback: str | None

@@ -1,0 +1,184 @@
+"""Events of VMs, their agents, their hosts, and peers that would be agents. The catalogue has them all."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tzar_actors.events.level import Level
+
+__all__ = [
+    "AgentDisconnected",
+    "AgentRefused",
+    "AgentSilent",
+    "DriverFailed",
+    "FrameDropped",
+    "PeerRejected",
+    "VmCreated",
+    "VmFailed",
+    "VmQuarantined",
+    "VmReady",
+    "VmRecovering",
+    "VmRemoved",
+    "VmStarted",
+    "VmStopped",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class VmCreated:
+    """A driver made a VM; `machine_id` is the hypervisor's own id of it."""
+
+    NAME: ClassVar[str] = "vm_created"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm} created on {host}"
+    vm: str
+    host: str
+    machine_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmStarted:
+    """A VM booted and has its identity; `seconds` is how long the driver took."""
+
+    NAME: ClassVar[str] = "vm_started"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm} started on {host}, incarnation {incarnation}, in {seconds:.1f} s"
+    vm: str
+    host: str
+    incarnation: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class VmReady:
+    """A VM's agent said hello and was welcomed; `seconds` since its start, or since the supervisor's if `adopted`."""
+
+    NAME: ClassVar[str] = "vm_ready"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm} ready after {seconds:.1f} s, incarnation {incarnation}, agent pid {pid}"
+    vm: str
+    incarnation: int
+    pid: int
+    seconds: float
+    adopted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VmFailed:
+    """A VM or its agent failed, and will be reset; `cause` says how it was seen."""
+
+    NAME: ClassVar[str] = "vm_failed"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "VM {vm} failed: {cause}"
+    vm: str
+    incarnation: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmRecovering:
+    """What is tried next for a VM that failed: a rung of the ladder, after `delay_s`."""
+
+    NAME: ClassVar[str] = "vm_recovering"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm}: {rung} in {delay_s:.1f} s"
+    vm: str
+    rung: str
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class VmQuarantined:
+    """Nothing brought the VM back; it plays no more until a person has looked at it."""
+
+    NAME: ClassVar[str] = "vm_quarantined"
+    LEVEL: ClassVar[Level] = Level.ERROR
+    TEXT: ClassVar[str] = "VM {vm} is in quarantine: {reason}"
+    vm: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmStopped:
+    """A VM is off because it was told to be."""
+
+    NAME: ClassVar[str] = "vm_stopped"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm} stopped"
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmRemoved:
+    """A VM, its disks and its checkpoints are gone because they were told to be."""
+
+    NAME: ClassVar[str] = "vm_removed"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm} removed"
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriverFailed:
+    """A driver's verb failed; `vm` is None when it concerned the whole host."""
+
+    NAME: ClassVar[str] = "driver_failed"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "{verb} failed: {error}"
+    vm: str | None
+    host: str
+    verb: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSilent:
+    """An agent's heartbeats have been missing for so long."""
+
+    NAME: ClassVar[str] = "agent_silent"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "the agent of VM {vm} has been silent for {seconds:.1f} s"
+    vm: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDisconnected:
+    """The connection of an agent broke."""
+
+    NAME: ClassVar[str] = "agent_disconnected"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "the agent of VM {vm} lost its connection"
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRefused:
+    """A peer with a known key said a hello that does not fit: another version, VM or incarnation."""
+
+    NAME: ClassVar[str] = "agent_refused"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "an agent at {address} was refused: {reason}"
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRejected:
+    """A peer had no key that the server knows; its connection never came to be."""
+
+    NAME: ClassVar[str] = "peer_rejected"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "a peer at {address} was rejected: {reason}"
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDropped:
+    """A frame that is no message, or not one that this peer may send now, was dropped."""
+
+    NAME: ClassVar[str] = "frame_dropped"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "a frame of {peer} was dropped: {reason}"
+    peer: str
+    reason: str

@@ -1,0 +1,317 @@
+"""The control socket: decodes what arrives, tells the actor it is for, and sends what actors say.
+
+It decides only who somebody is. Heartbeats are counted here; actors hear of silence, never of single beats.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pykka
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from tzar_actors.actors.messages import AgentHello, AgentLeft, AgentOverdue, AgentQuiet, AgentResult
+from tzar_actors.client.protocol import SUBMIT_LIMIT_BYTES
+from tzar_actors.events.catalogue import AgentRefused, FrameDropped, PeerRejected
+from tzar_actors.events.log import EventLog
+from tzar_actors.gateway.authority import Authority
+from tzar_actors.gateway.keys import KeyPair, KeyRing
+from tzar_actors.gateway.peers import AgentPeer, Peer, Peers, Stranger, TrainerPeer
+from tzar_actors.gateway.trainers import TrainerDesk
+from tzar_actors.loop import Loop
+from tzar_agent.protocol.codec import DecodeError
+from tzar_agent.protocol.messages import (
+    PROTOCOL_VERSION,
+    AgentHeartbeat,
+    Bye,
+    Control,
+    Hello,
+    Play,
+    Progress,
+    Result,
+    ResultAck,
+    SupervisorHeartbeat,
+    Unwelcome,
+    Welcome,
+    control_codec,
+)
+
+__all__ = ["ControlServer", "Heartbeats"]
+
+_READ_AT_ONCE: Final = 256  # frames of one turn: nobody's chatter keeps the timers waiting
+_ACKNOWLEDGE_S: Final = 0.05  # an agent in no hurry is woken once for many acknowledgements
+_ACKNOWLEDGED_AT_ONCE: Final = 4_000
+_OVERDUE_S: Final = 30.0  # after a game's own limit: the agent should have ended it by itself
+_SEND_QUEUE: Final = 10_000  # messages that wait for a peer that does not read
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeats:
+    """How long silence may last.
+
+    Args:
+        interval_s: between two heartbeats of an agent.
+        misses: that many intervals without a word, and it is silent.
+    """
+
+    interval_s: float
+    misses: int
+
+
+class ControlServer:
+    """The ROUTER that agents and trainers dial.
+
+    Args:
+        loop: whose thread owns the socket.
+        context: shared with the blob server, whose peers are let in by the same keys.
+        endpoint: where to listen, as ZeroMQ writes it; port 0: any that is free.
+        server: its own key pair.
+        keys: who may come in.
+        heartbeats: when silence counts.
+        log: for what is refused and dropped.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        context: "zmq.Context[Any]",
+        endpoint: str,
+        server: KeyPair,
+        keys: KeyRing,
+        heartbeats: Heartbeats,
+        log: EventLog,
+    ) -> None:
+        self.keys = keys
+        self.peers = Peers()
+        self._loop = loop
+        self._log = log
+        self._heartbeats = heartbeats
+        self._codec = control_codec()
+        self._acknowledging = False
+        self._welcome: Callable[[], Welcome] | None = None
+        self._actors: dict[str, pykka.ActorRef[Any]] = {}
+        self._authority = Authority(context, keys, lambda address: log.emit(PeerRejected(address, "unknown key")))
+        self._socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+        self._socket.curve_server = True
+        self._socket.curve_publickey, self._socket.curve_secretkey = server.public.encode(), server.secret.encode()
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, SUBMIT_LIMIT_BYTES)
+        self._socket.setsockopt(zmq.SNDHWM, _SEND_QUEUE)
+        self._socket.setsockopt(zmq.RCVHWM, _SEND_QUEUE)
+        self._socket.setsockopt(zmq.LINGER, 500)
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self._socket.bind(endpoint)
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self.desk = TrainerDesk(self.peers, self._send_to, log)
+
+    def open(self, welcome: Callable[[], Welcome]) -> None:
+        """Begins to read. `welcome` is what an agent is told when it comes."""
+        self._welcome = welcome
+        self._loop.waiter.watch(self._monitor, self._read_monitor)
+        self._loop.waiter.watch(self._socket, self._read)
+        self._loop.waiter.watch(self._authority.zap_socket, self._authority.read)
+        self._look_for_silence()
+
+    def close(self) -> None:
+        """Stops listening. What was sent before still goes out, for half a second."""
+        for source in (self._monitor, self._socket, self._authority.zap_socket):
+            self._loop.waiter.unwatch(source)
+        self._socket.disable_monitor()
+        self._monitor.close()
+        self._socket.close()
+        self._authority.stop()
+
+    def attach(self, vm: str, actor: "pykka.ActorRef[Any]") -> None:
+        """What the agent of `vm` says is told to `actor`. A connection that is there stays."""
+        self._actors[vm] = actor
+        if (peer := self.peers.agents.get(vm)) is not None:
+            peer.actor = actor
+
+    def expect(self, vm: str, incarnation: int, public_key: str) -> None:
+        """From now on only this key speaks for `vm`; an older incarnation's connection is heard no more."""
+        self.keys.give(vm, incarnation, public_key)
+        if (peer := self.peers.agents.get(vm)) is not None:
+            self.peers.drop(peer)
+
+    def send(self, vm: str, message: Control) -> bool:
+        """Sends to the VM's agent. False: it is not connected, so nothing was sent."""
+        peer = self.peers.agents.get(vm)
+        if peer is None:
+            return False
+        if isinstance(message, Play):
+            peer.attempt = message.attempt
+            peer.play_due = self._loop.now() + message.time_limit_s + _OVERDUE_S
+        return self._send_to(peer, self._codec.encode(message))
+
+    def acknowledge(self, vm: str, attempt: str) -> None:
+        """Tells the VM's agent, soon, that it may forget this result. Is it not connected, it will send it again."""
+        if (peer := self.peers.agents.get(vm)) is None:
+            return
+        peer.acknowledged.append(attempt)
+        if not self._acknowledging:
+            self._acknowledging = True
+            self._loop.call_later(_ACKNOWLEDGE_S, self._send_acknowledgements)
+
+    def _send_acknowledgements(self) -> None:
+        self._acknowledging = False
+        for peer in list(self.peers.agents.values()):
+            attempts, peer.acknowledged = peer.acknowledged, []
+            for start in range(0, len(attempts), _ACKNOWLEDGED_AT_ONCE):
+                part = tuple(attempts[start : start + _ACKNOWLEDGED_AT_ONCE])
+                self._send_to(peer, self._codec.encode(ResultAck(part)))
+
+    def _send_to(self, peer: Peer, frame: bytes) -> bool:
+        try:
+            self._socket.send(peer.route, zmq.SNDMORE | zmq.NOBLOCK)
+            self._socket.send(frame, zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                raise
+            # It is gone, or does not read: in both cases its next connection is a new start.
+            self._log.emit(FrameDropped(_name(peer), f"could not be sent: {error}"))
+            self._lose(peer)
+            return False
+        return True
+
+    def _read(self) -> None:
+        socket, routes = self._socket, self.peers.by_route
+        for _ in range(_READ_AT_ONCE):
+            try:
+                route_frame = socket.recv(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            route = route_frame.bytes
+            frame = socket.recv(zmq.NOBLOCK)
+            while socket.getsockopt(zmq.RCVMORE):
+                socket.recv(zmq.NOBLOCK)
+                frame = b""  # nobody sends more than one frame here
+            peer = routes.get(route)
+            if peer is None:
+                peer = Stranger(route, _number(route_frame.get(zmq.SRCFD)), str(route_frame.get("User-Id")))
+                self.peers.add(peer)
+            try:
+                self._handle(peer, frame)
+            except DecodeError as error:
+                self._log.emit(FrameDropped(_name(peer), str(error)))
+
+    def _handle(self, peer: Peer, frame: bytes) -> None:
+        match peer:
+            case AgentPeer():
+                self._from_agent(peer, self._codec.decode(frame))
+            case TrainerPeer():
+                self.desk.said(peer, frame)
+            case Stranger():
+                if self.keys.is_trainer(peer.public_key):
+                    self.desk.came(peer, frame)
+                else:
+                    self._agent_came(peer, self._codec.decode(frame))
+
+    def _agent_came(self, peer: Stranger, message: Control) -> None:
+        if not isinstance(message, Hello):
+            raise DecodeError(f"a connection begins with hello, not with {message.TAG}")
+        refusal = self._refusal(peer, message)
+        if refusal is not None:
+            self._log.emit(AgentRefused(message.vm, refusal.reason))
+            self._send_to(peer, self._codec.encode(refusal))
+            return
+        actor = self._actors[message.vm]
+        agent = AgentPeer(
+            peer.route,
+            peer.fd,
+            message.vm,
+            message.incarnation,
+            actor,
+            message.pid,
+            self._loop.now(),
+            self._loop.late_s,
+        )
+        if message.playing is not None:
+            agent.attempt = message.playing.attempt
+        self.peers.add(agent)
+        if self._welcome is not None and self._send_to(agent, self._codec.encode(self._welcome())):
+            actor.tell(AgentHello(message))
+
+    def _refusal(self, peer: Stranger, hello: Hello) -> Unwelcome | None:
+        if hello.version != PROTOCOL_VERSION:
+            return Unwelcome(
+                "version",
+                f"the agent of {hello.vm} speaks version {hello.version} of the protocol, the supervisor version"
+                f" {PROTOCOL_VERSION}: install the tzar-agent that belongs to this supervisor in the template",
+            )
+        owner = self.keys.owner(peer.public_key)
+        if owner is None:
+            return Unwelcome("incarnation", f"{hello.vm} has a newer incarnation than {hello.incarnation}")
+        if owner[0] != hello.vm or hello.vm not in self._actors:
+            return Unwelcome("vm", f"this key does not open the name {hello.vm}")
+        if owner[1] != hello.incarnation:
+            return Unwelcome("incarnation", f"{hello.vm} is at incarnation {owner[1]}, not {hello.incarnation}")
+        return None
+
+    def _from_agent(self, peer: AgentPeer, message: Control) -> None:
+        peer.heard_at, peer.late_s = self._loop.now(), self._loop.late_s
+        match message:
+            case Result():
+                if peer.attempt == message.attempt:
+                    peer.attempt = peer.play_due = None
+                peer.actor.tell(AgentResult(peer.incarnation, message))
+            case AgentHeartbeat():
+                peer.progress, peer.load, peer.memory_bytes = message.progress, message.load, message.memory_bytes
+                self._send_to(peer, self._codec.encode(SupervisorHeartbeat(message.number)))
+            case Progress():
+                peer.progress = message.count
+            case Bye():
+                self._lose(peer)
+            case _:
+                raise DecodeError(f"an agent does not send {message.TAG} here")
+
+    def _lose(self, peer: Peer) -> None:
+        self.peers.drop(peer)
+        if isinstance(peer, AgentPeer):
+            if peer.actor.is_alive():  # else its successor learns of the connection by its absence
+                peer.actor.tell(AgentLeft())
+        elif isinstance(peer, TrainerPeer):
+            self.desk.left(peer)
+
+    def _read_monitor(self) -> None:
+        gone: list[Peer] = []
+        while self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)
+            if event["event"] == zmq.EVENT_ACCEPTED:
+                self.peers.accepted(event["value"])
+            elif event["event"] == zmq.EVENT_DISCONNECTED and (peer := self.peers.of_fd(event["value"])) is not None:
+                gone.append(peer)
+        if gone:
+            self._read()  # its last words came before its end
+        for peer in gone:
+            if self.peers.by_route.get(peer.route) is peer:
+                self._lose(peer)
+
+    def _look_for_silence(self) -> None:
+        now, late_s = self._loop.now(), self._loop.late_s
+        limit_s = self._heartbeats.interval_s * self._heartbeats.misses
+        for peer in list(self.peers.agents.values()):
+            silent_s = now - peer.heard_at - (late_s - peer.late_s)
+            if silent_s > limit_s:
+                self.peers.drop(peer)
+                if peer.actor.is_alive():
+                    peer.actor.tell(AgentQuiet(silent_s))
+            elif peer.play_due is not None and now > peer.play_due and peer.attempt is not None:
+                attempt, peer.attempt, overdue_s = peer.attempt, None, now - peer.play_due + _OVERDUE_S
+                if peer.actor.is_alive():
+                    peer.actor.tell(AgentOverdue(attempt, overdue_s))
+        self._loop.call_later(self._heartbeats.interval_s / 4, self._look_for_silence)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def _name(peer: Peer) -> str:
+    match peer:
+        case AgentPeer():
+            return peer.vm
+        case TrainerPeer():
+            return peer.trainer
+        case Stranger():
+            return f"key {peer.public_key[:8]}"

@@ -1,0 +1,243 @@
+"""The journal: what must survive the supervisor's death, in SQLite.
+
+Records are gathered during a turn of the loop and written in one transaction at its end. Whoever must not be told
+before that is held by the loop until `commit` returns. If a commit fails, the process must end: there is one way back.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, assert_never
+
+from tzar_actors.core.evaluation import Evaluation, EvaluationEnded
+from tzar_actors.core.records import (
+    AttemptEndedRecord,
+    AttemptRecord,
+    EvaluationEndedRecord,
+    EvaluationRecord,
+    GameEndedRecord,
+    IncarnationRecord,
+    Record,
+    VmRecord,
+    VmRemovedRecord,
+)
+from tzar_actors.errors import TzarError
+from tzar_actors.journal.checkpointer import Checkpointer
+from tzar_actors.journal.schema import SCHEMA, SCHEMA_VERSION
+from tzar_actors.journal.stored import stored_codec
+
+__all__ = ["Journal", "JournalError", "JournalledVm"]
+
+_GENOME = "INSERT OR IGNORE INTO genomes VALUES (?, ?)"
+_ACCEPTED = "INSERT INTO evaluations VALUES (?, ?, ?, ?, NULL)"
+_ATTEMPT = "INSERT OR IGNORE INTO attempts VALUES (?, ?, ?, ?, ?, NULL)"
+_STORY = (
+    "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (key, game, attempt) DO UPDATE SET story = excluded.story"
+)
+_GAME = "INSERT INTO games VALUES (?, ?, ?)"
+_ENDED = "UPDATE evaluations SET ended = ? WHERE key = ?"
+# In this order an update never comes before the insert it is for, however a turn mixed them.
+_ORDER = (_GENOME, _ACCEPTED, _ATTEMPT, _STORY, _GAME, _ENDED)
+
+
+class JournalError(TzarError):
+    """The journal cannot be used. The text names its file and what to do."""
+
+
+class JournalledVm:
+    """What the journal knows of one VM."""
+
+    __slots__ = ("host", "incarnation", "machine_id", "public_key", "vm")
+
+    def __init__(self, vm: str, host: str, machine_id: str | None, incarnation: int, public_key: str | None) -> None:
+        self.vm = vm
+        self.host = host
+        self.machine_id = machine_id
+        self.incarnation = incarnation
+        self.public_key = public_key
+
+
+class Journal:
+    """An open journal, for use by the loop's thread alone.
+
+    Args:
+        path: its file; made when it is not there.
+        durability: "power": what is committed survives a power failure; "process": it survives the end of the process.
+        new_fleet: called once in the life of the journal for the fleet's id.
+
+    Raises:
+        JournalError: the file is none of ours, of a newer version, damaged, or cannot be opened.
+    """
+
+    def __init__(self, path: Path, durability: Literal["power", "process"], new_fleet: Callable[[], str]) -> None:
+        self.path = path
+        self.codec = stored_codec()
+        self._rows: dict[str, list[tuple[Any, ...]]] = {statement: [] for statement in _ORDER}
+        self._vm_rows: list[tuple[str, tuple[Any, ...]]] = []
+        self._waiting_genomes: dict[str, bytes] = {}
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._make_schema(new_fleet)
+            self.fleet = str(self._meta("fleet"))
+            self.epoch = int(self._meta("epoch")) + 1
+            self._db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (self.epoch,))
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"the journal {path} cannot be used: {error}. Move its folder away to begin anew"
+            ) from error
+        self._checkpointer = Checkpointer(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commits what is gathered and closes the file."""
+        self.commit()
+        self._checkpointer.close()
+        self._db.close()
+
+    def append(self, record: Record) -> None:
+        """Gathers `record` for the next commit."""
+        match record:
+            case AttemptRecord(attempt, key, game, vm, incarnation):
+                self._rows[_ATTEMPT].append((key, game, attempt, vm, incarnation))
+            case EvaluationRecord(asked, at):
+                self._rows[_ACCEPTED].append((asked.key, asked.generation, at, self.codec.encode(asked)))
+            case EvaluationEndedRecord(ended):
+                self.append_ended(ended.key, self.codec.encode(ended))
+            case AttemptEndedRecord(key, game, story):
+                row = (key, game, story.attempt, story.vm, story.incarnation, self.codec.encode(story))
+                self._rows[_STORY].append(row)
+            case GameEndedRecord(key, game, game_ended):
+                self._rows[_GAME].append((key, game, self.codec.encode(game_ended)))
+            case VmRecord(vm, host, machine_id):
+                self._append_vm(
+                    "INSERT INTO vms (vm, host, machine_id) VALUES (?, ?, ?) ON CONFLICT (vm) DO UPDATE"
+                    " SET host = excluded.host, machine_id = excluded.machine_id",
+                    (vm, host, machine_id),
+                )
+            case IncarnationRecord(vm, host, incarnation, public_key):
+                self._append_vm(
+                    "INSERT INTO vms (vm, host, incarnation, public_key) VALUES (?, ?, ?, ?) ON CONFLICT (vm) DO UPDATE"
+                    " SET incarnation = excluded.incarnation, public_key = excluded.public_key",
+                    (vm, host, incarnation, public_key),
+                )
+            case VmRemovedRecord(vm):
+                self._append_vm("UPDATE vms SET machine_id = NULL, public_key = NULL WHERE vm = ?", (vm,))
+            case _:
+                assert_never(record)
+
+    def append_ended(self, key: str, encoded: bytes) -> None:
+        """Gathers an outcome that `codec` has encoded already."""
+        self._rows[_ENDED].append((encoded, key))
+
+    def append_genome(self, key: str, body: bytes) -> None:
+        """Gathers the genome of an evaluation, small enough to lie here."""
+        self._rows[_GENOME].append((key, body))
+        self._waiting_genomes[key] = body
+
+    def commit(self) -> None:
+        """Writes what was gathered, durably.
+
+        Raises:
+            JournalError: it could not be written; nothing of it may be assumed.
+        """
+        if not self._vm_rows and not any(self._rows.values()):
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement in _ORDER:
+                if rows := self._rows[statement]:
+                    self._db.executemany(statement, rows)
+            for statement, row in self._vm_rows:
+                self._db.execute(statement, row)
+            self._db.execute("COMMIT")
+            self._checkpointer.committed(self._db)
+        except sqlite3.Error as error:
+            raise JournalError(f"the journal {self.path} could not be written: {error}") from error
+        for rows in self._rows.values():
+            rows.clear()
+        self._vm_rows.clear()
+        self._waiting_genomes.clear()
+
+    def genome(self, key: str) -> bytes | None:
+        """The genome of an evaluation, if it lies here."""
+        if (waiting := self._waiting_genomes.get(key)) is not None:
+            return waiting
+        row = self._db.execute("SELECT body FROM genomes WHERE key = ?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def answer(self, key: str) -> tuple[Evaluation, EvaluationEnded] | None:
+        """The question and the outcome of an evaluation that is over."""
+        row = self._db.execute(
+            "SELECT asked, ended FROM evaluations WHERE key = ? AND ended IS NOT NULL", (key,)
+        ).fetchone()
+        if row is None:
+            return None
+        asked, ended = self.codec.decode(row[0]), self.codec.decode(row[1])
+        if not isinstance(asked, Evaluation) or not isinstance(ended, EvaluationEnded):
+            raise JournalError(f"the journal {self.path} holds something else under the key {key}")
+        return asked, ended
+
+    def outcomes(self, generation: int) -> Iterator[tuple[str, bytes | None]]:
+        """Keys and encoded outcomes (None: still open) of one generation."""
+        for row in self._db.execute(
+            "SELECT key, ended FROM evaluations WHERE generation = ? ORDER BY accepted_at, key", (generation,)
+        ):
+            yield str(row[0]), row[1]
+
+    def outcome(self, key: str) -> tuple[bool, bytes | None]:
+        """Whether the key is known, and its encoded outcome, None while it is open."""
+        row = self._db.execute("SELECT ended FROM evaluations WHERE key = ?", (key,)).fetchone()
+        return (False, None) if row is None else (True, row[0])
+
+    def vms(self) -> dict[str, JournalledVm]:
+        """All VMs that were ever given an incarnation, by name."""
+        rows = self._db.execute("SELECT vm, host, machine_id, incarnation, public_key FROM vms")
+        return {row[0]: JournalledVm(*row) for row in rows}
+
+    def open_rows(self) -> tuple[list[Any], list[Any], list[Any]]:
+        """What is open: (asked, accepted_at), (key, game, ended) and (key, game, attempt, vm, incarnation, story)."""
+        unfinished = "(SELECT key FROM evaluations WHERE ended IS NULL)"
+        return (
+            self._db.execute(
+                "SELECT asked, accepted_at FROM evaluations WHERE ended IS NULL ORDER BY accepted_at, key"
+            ).fetchall(),
+            self._db.execute(f"SELECT key, game, ended FROM games WHERE key IN {unfinished}").fetchall(),
+            self._db.execute(
+                f"SELECT key, game, attempt, vm, incarnation, story FROM attempts WHERE key IN {unfinished}"
+            ).fetchall(),
+        )
+
+    def _append_vm(self, statement: str, row: tuple[Any, ...]) -> None:
+        self._vm_rows.append((statement, row))
+
+    def _meta(self, name: str) -> Any:
+        return self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0]
+
+    def _make_schema(self, new_fleet: Callable[[], str]) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == SCHEMA_VERSION:
+            return
+        if version != 0 or self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            raise JournalError(
+                f"the journal {self.path} is of version {version}, this program knows version {SCHEMA_VERSION}:"
+                " use the program that wrote it, or move its folder away to begin anew"
+            )
+        self._db.execute("BEGIN IMMEDIATE")
+        for statement in SCHEMA.split(";"):
+            self._db.execute(statement)
+        self._db.execute("INSERT INTO meta VALUES ('fleet', ?), ('epoch', 0)", (new_fleet(),))
+        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._db.execute("COMMIT")
