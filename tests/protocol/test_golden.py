@@ -53,7 +53,7 @@ EXAMPLES: dict[str, Any] = {
         "2.41", "gen7-3", 1, DIGEST, "fault", None, pack_value({}, 99), 0.5,
         "the evaluator exited with code 3", m.Evidence(3, "map not found: duel\n"),
     ),
-    "result_ack": m.ResultAck("2.41"),
+    "result_ack": m.ResultAck(("2.39", "2.41")),
     "bye": m.Bye("the supervisor ends"),
     "get": m.Get(DIGEST, 524288, 524288),
     "chunk": m.Chunk(DIGEST, 524288),
