@@ -155,10 +155,11 @@ class Loop:
         """Reads what has come in meanwhile, for a moment: one commit then does for all of it. False: nothing has."""
         if not (self._dirty or self._held) or self.clock() - began > _GATHER_S:
             return False
-        readable = self.waiter.wait(0)
-        for callback in readable:
+        has_read = False
+        for callback in self.waiter.wait(0):
             callback()
-        return bool(readable)
+            has_read = True
+        return has_read
 
     def _is_pending(self) -> bool:
         # A release may hold and mark as well, and so may `finish_turn`: neither may wait for the next mail.
