@@ -2,14 +2,11 @@
 
 import math
 import tracemalloc
-import types
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import msgpack
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tzar_agent.protocol import messages as m
 from tzar_agent.protocol.codec import (
@@ -19,7 +16,6 @@ from tzar_agent.protocol.codec import (
     Items,
     Range,
     Size,
-    pack_value,
     unpack_value,
 )
 
@@ -286,168 +282,3 @@ def test_the_unions_and_their_codecs_have_the_same_messages() -> None:
             with pytest.raises(DecodeError, match=cls.TAG):
                 made.decode(msgpack.packb([cls.TAG] + [{}] * 20))
         assert {cls.TAG for cls in union} == set(made._decoders)
-
-
-def any_of(hint: Any) -> st.SearchStrategy[Any]:
-    """All values that a field of this type may have."""
-    limit: Any = None
-    if get_origin(hint) is Annotated:
-        hint, limit = get_args(hint)
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return st.sampled_from(args)
-    if origin is types.UnionType or origin is Union:
-        return st.one_of(*(st.none() if arm is types.NoneType else any_of(arm) for arm in args))
-    if origin is tuple:
-        return st.lists(any_of(args[0]), max_size=min(limit.limit, 5)).map(tuple)
-    if hint is str:
-        texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=min(limit.limit // 4, 50))
-        return texts | st.just("x" * limit.limit)
-    if hint is bytes:
-        return st.binary(min_size=limit.least, max_size=max(limit.least, min(limit.limit, 50)))
-    if hint is int:
-        return st.integers(*((limit.low, limit.high) if limit else (-(2**63), 2**63 - 1)))
-    if hint is float:
-        return st.floats(allow_nan=False, allow_infinity=False)
-    assert is_dataclass(hint)
-    return message_of(hint)
-
-
-def message_of(cls: Any) -> st.SearchStrategy[Any]:
-    hints = get_type_hints(cls, include_extras=True)
-    return st.builds(cls, *(any_of(hints[field.name]) for field in fields(cls)))
-
-
-@pytest.mark.parametrize("cls", [*CONTROL, *BLOB])
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_every_message_of_both_unions_comes_back_as_it_was(cls: Any, data: st.DataObject) -> None:
-    message = data.draw(message_of(cls))
-    codec: Codec[Any] = m.control_codec() if cls in CONTROL else m.blob_codec()
-    assert codec.decode(codec.encode(message)) == message
-
-
-JUNK = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats()
-    | st.text(max_size=5)
-    | st.binary(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
-CODECS: tuple["Codec[Any]", ...] = (m.control_codec(), m.blob_codec())
-
-
-def decodes_or_refuses(frame: bytes) -> None:
-    for codec in CODECS:
-        try:
-            message = codec.decode(frame)
-        except DecodeError:
-            continue
-        assert codec.decode(codec.encode(message)) == message
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=100))
-def test_random_bytes_raise_nothing_but_a_decode_error(frame: bytes) -> None:
-    decodes_or_refuses(frame)
-    try:
-        unpack_value(frame)
-    except DecodeError:
-        return
-
-
-@pytest.mark.parametrize("cls", [*CONTROL, *BLOB])
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_junk_in_any_field_raises_nothing_but_a_decode_error(cls: Any, data: st.DataObject) -> None:
-    codec: Codec[Any] = m.control_codec() if cls in CONTROL else m.blob_codec()
-    values = msgpack.unpackb(codec.encode(data.draw(message_of(cls))))
-    values[data.draw(st.integers(0, len(values) - 1))] = data.draw(JUNK)
-    decodes_or_refuses(msgpack.packb(values))
-
-
-@pytest.mark.parametrize("cls", [*CONTROL, *BLOB])
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_a_frame_with_any_byte_changed_raises_nothing_but_a_decode_error(cls: Any, data: st.DataObject) -> None:
-    codec: Codec[Any] = m.control_codec() if cls in CONTROL else m.blob_codec()
-    frame = bytearray(codec.encode(data.draw(message_of(cls))))
-    frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
-    decodes_or_refuses(bytes(frame))
-
-
-def test_equal_values_are_packed_to_equal_bytes() -> None:
-    one = pack_value({"b": [1, 2.5, None], "a": {"y": b"x", "x": True}}, 100)
-    other = pack_value({"a": {"x": True, "y": b"x"}, "b": (1, 2.5, None)}, 100)
-    assert one == other
-    assert unpack_value(one) == {"a": {"x": True, "y": b"x"}, "b": [1, 2.5, None]}
-
-
-def nested(depth: int) -> Any:
-    value: Any = 1
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-def test_a_value_is_nested_sixteen_deep_and_no_deeper() -> None:
-    assert unpack_value(pack_value(nested(16), 100)) == nested(16)
-    with pytest.raises(EncodeError, match="nested deeper than 16"):
-        pack_value(nested(17), 100)
-    with pytest.raises(DecodeError, match="nested deeper than 16"):
-        unpack_value(msgpack.packb(nested(17)))
-    ring: list[Any] = []
-    ring.append(ring)
-    with pytest.raises(EncodeError, match="nested deeper than 16"):
-        pack_value(ring, 100)
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ({"a": [0, {1}]}, r"details.a\[1\]: a set cannot travel"),
-        ({1: "one"}, "the key 1 is not a string"),
-        ({"\ud800": 1}, "is not valid Unicode"),
-        ({"a": "\ud800"}, "details.a: the text .* is not valid Unicode"),
-        (2**63, "does not fit in 64 bits"),
-        (object(), "a object cannot travel"),
-        ("x" * 200, "details: 202 bytes are over the limit of 100 bytes"),
-    ],
-)
-def test_a_value_that_cannot_travel_says_where_it_lies(value: Any, said: str) -> None:
-    with pytest.raises(EncodeError, match=said):
-        pack_value(value, 100, "details")
-
-
-@pytest.mark.parametrize(
-    "packed",
-    [
-        b"",
-        b"\xc0\xc0",
-        b"\xd4\x05\x00",
-        b"\xc7\x00\x05",
-        b"\xd6\xff\x00\x00\x00\x00",
-        b"\xcf" + b"\xff" * 8,
-        b"\x81\x01\x01",
-        b"\x81\xc4\x01a\x01",
-        b"\xa2\xff\xff",
-        b"\x91" * 5000,
-        b"\xdd\x00\xff\xff\xff" * 2000,
-    ],
-)
-def test_bytes_that_are_no_value_are_refused(packed: bytes) -> None:
-    with pytest.raises(DecodeError, match="params"):
-        unpack_value(packed, "params")
-
-
-@settings(max_examples=200, deadline=None)
-@given(JUNK)
-def test_any_value_comes_back_as_it_was_or_is_refused(value: Any) -> None:
-    try:
-        packed = pack_value(value, 10_000)
-    except EncodeError:
-        return
-    assert pack_value(unpack_value(packed), 10_000) == packed

@@ -45,7 +45,7 @@ def test_the_page_describes_the_identity() -> None:
 
 
 def test_the_pages_examples_are_the_golden_bytes_and_none_is_missing() -> None:
-    shown = dict(re.findall(r"^```hex ([\w-]+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+    shown = dict(re.findall(r"^`([\w-]+)\.bin`:\n\n```hex\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
     golden = {path.stem: path.read_bytes() for path in GOLDEN.glob("*.bin")}
     assert {name: bytes.fromhex(text) for name, text in shown.items()} == golden
 
