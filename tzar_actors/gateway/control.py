@@ -14,7 +14,7 @@ from zmq.utils.monitor import recv_monitor_message
 from tzar_actors.actors.messages import AgentHello, AgentLeft, AgentOverdue, AgentQuiet, AgentResult
 from tzar_actors.client.protocol import SUBMIT_LIMIT_BYTES
 from tzar_actors.events.catalogue import AgentRefused, FrameDropped, PeerRejected
-from tzar_actors.events.log import EventLog
+from tzar_actors.events.sink import EventSink
 from tzar_actors.gateway.authority import Authority
 from tzar_actors.gateway.keys import KeyPair, KeyRing
 from tzar_actors.gateway.peers import AgentPeer, Peer, Peers, Stranger, TrainerPeer
@@ -80,7 +80,7 @@ class ControlServer:
         server: KeyPair,
         keys: KeyRing,
         heartbeats: Heartbeats,
-        log: EventLog,
+        log: EventSink,
     ) -> None:
         self.keys = keys
         self.peers = Peers()
@@ -100,8 +100,13 @@ class ControlServer:
         self._socket.setsockopt(zmq.SNDHWM, _SEND_QUEUE)
         self._socket.setsockopt(zmq.RCVHWM, _SEND_QUEUE)
         self._socket.setsockopt(zmq.LINGER, 500)
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError:  # what is open would keep the context from its end, and another server from its beginning
+            self._socket.close(0)
+            self._authority.stop()
+            raise
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
-        self._socket.bind(endpoint)
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.desk = TrainerDesk(self.peers, self._send_to, log)
 
