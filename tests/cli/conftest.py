@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tzar(folder: Path) -> Iterator[Tzar]:
+def tzar(folder: Path) -> Tzar:
     """Runs the command to its end."""
 
     def run(*argv: str) -> Done:
@@ -58,4 +58,4 @@ def tzar(folder: Path) -> Iterator[Tzar]:
             check=False,
         )
 
-    yield run
+    return run
