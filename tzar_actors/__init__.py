@@ -1,22 +1,33 @@
 """Keeps a fleet of game VMs playing for neuroevolution, and gives every genome exactly one honest outcome.
 
-with tzar_actors.launch(evaluator="module:function") as fleet:
-    for result in fleet.evaluate(genomes):
-        ...
+`launch` starts a fleet, or attaches to the one that runs; `connect` only attaches. Names are imported when they are
+first used, so that whoever wants one part of the package does not wait for all of it.
 """
 
-from tzar_actors.client.fleet import Fleet, connect
-from tzar_actors.client.genomes import Blob
-from tzar_actors.client.launcher import LaunchedFleet, launch
-from tzar_actors.client.results import AttemptResult, EvaluationResult, FleetStatus, GameResult, VmSnapshot
-from tzar_actors.core.evaluation import Outcome
-from tzar_actors.errors import ConfigError, DriverError, LockedError, RejectedError, SupervisorError, TzarError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tzar_actors.client.fleet import EvaluationFuture, Fleet, connect
+    from tzar_actors.client.genomes import Blob
+    from tzar_actors.client.launcher import LaunchedFleet, launch
+    from tzar_actors.client.results import AttemptResult, EvaluationResult, FleetStatus, GameResult, VmSnapshot
+    from tzar_actors.core.evaluation import Outcome
+    from tzar_actors.errors import (
+        ConfigError,
+        DriverError,
+        LockedError,
+        RejectedError,
+        SupervisorError,
+        TzarError,
+    )
 
 __all__ = [
     "AttemptResult",
     "Blob",
     "ConfigError",
     "DriverError",
+    "EvaluationFuture",
     "EvaluationResult",
     "Fleet",
     "FleetStatus",
@@ -31,3 +42,20 @@ __all__ = [
     "connect",
     "launch",
 ]
+
+_HOMES = {
+    "client.fleet": ("EvaluationFuture", "Fleet", "connect"),
+    "client.genomes": ("Blob",),
+    "client.launcher": ("LaunchedFleet", "launch"),
+    "client.results": ("AttemptResult", "EvaluationResult", "FleetStatus", "GameResult", "VmSnapshot"),
+    "core.evaluation": ("Outcome",),
+    "errors": ("ConfigError", "DriverError", "LockedError", "RejectedError", "SupervisorError", "TzarError"),
+}
+_HOME_OF = {name: f"tzar_actors.{home}" for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)

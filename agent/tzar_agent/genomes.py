@@ -1,6 +1,7 @@
 """Where genomes come from without asking anybody: the order itself, the cache by digest, the shared spool."""
 
 import hashlib
+import mmap
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -11,8 +12,6 @@ from tzar_agent.events import Genome
 from tzar_agent.protocol.messages import Play
 
 __all__ = ["GenomeError", "Genomes"]
-
-_BLOCK_BYTES = 256 * 1024  # what is hashed at once stays in the processor's cache
 
 
 class GenomeError(ValueError):
@@ -120,16 +119,10 @@ class Genomes:
                 return False
             if self._verified.get(digest) == (str(path), stat.st_size, stat.st_mtime_ns):
                 return True
-            sha = hashlib.sha256()
-            block = bytearray(min(_BLOCK_BYTES, size))
-            view = memoryview(block)
-            with path.open("rb", buffering=0) as file:
-                while count := file.readinto(block):
-                    sha.update(view[:count])
-        except OSError:
-            return False  # not there, or not for this agent to read
-        if sha.digest() != digest:
-            return False
+            if _sha256(path, stat.st_size) != digest:
+                return False
+        except (OSError, ValueError):
+            return False  # not there, changed meanwhile, or not for this agent to read
         self._verified[digest] = (str(path), stat.st_size, stat.st_mtime_ns)
         if len(self._verified) > 10_000:
             self._verified.popitem(last=False)
@@ -169,3 +162,11 @@ class Genomes:
                 found.append((stat.st_mtime_ns, digest, stat.st_size))
         for _, digest, size in sorted(found):
             self._sizes[digest] = size
+
+
+def _sha256(path: Path, size: int) -> bytes:
+    if size == 0:  # an empty file cannot be mapped
+        return hashlib.sha256().digest()
+    # Mapped, since copying the file into a buffer would cost a sixth of the time that hashing it takes.
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return hashlib.sha256(mapped).digest()

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tzar_agent.events import Verdict
-from tzar_agent.protocol.messages import Play
+from tzar_agent.protocol.messages import Play, Result
 
-__all__ = ["Job"]
+__all__ = ["Job", "result_of"]
 
 Stage = Literal["fetching", "starting", "playing", "ending"]
 
@@ -73,3 +73,19 @@ class Job:
         said = f"; it last said: {self.note}" if self.note else ""
         times = f"after {self.count} reports" if self.count else "and none at all"
         return Verdict("fault", reason=f"stalled: no progress for {self.play.stall_s:g} s, {times}{said}")
+
+
+def result_of(play: Play, seconds: float, verdict: Verdict) -> Result:
+    """The message that tells how the attempt of `play` ended, after `seconds` of its game."""
+    return Result(
+        attempt=play.attempt,
+        evaluation=play.evaluation,
+        game=play.game,
+        digest=play.digest,
+        status=verdict.status,
+        fitness=verdict.fitness,
+        details=verdict.details,
+        seconds=seconds,
+        reason=verdict.reason,
+        evidence=verdict.evidence,
+    )

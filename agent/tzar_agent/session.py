@@ -41,7 +41,7 @@ from tzar_agent.events import (
     Tick,
     Verdict,
 )
-from tzar_agent.job import Job
+from tzar_agent.job import Job, result_of
 from tzar_agent.protocol.messages import (
     PROTOCOL_VERSION,
     AgentState,
@@ -168,11 +168,11 @@ class Session:
         match message:
             case Play():
                 return self._play(at, message) if self.welcome else [Note("warning", "an order before the welcome")]
-            case ResultAck(attempt):
-                if attempt not in self.kept:
-                    return []
-                del self.kept[attempt]
-                return [Forget(attempt)]
+            case ResultAck(attempts):
+                known = [attempt for attempt in attempts if attempt in self.kept]
+                for attempt in known:
+                    del self.kept[attempt]
+                return [Forget(attempt) for attempt in known]
             case SupervisorHeartbeat():
                 return []
             case Cancel(attempt):
@@ -236,7 +236,7 @@ class Session:
         if job.play.attempt == play.attempt:
             return []
         reason = f"the agent is busy with attempt {job.play.attempt} ({job.stage}); it plays one game at a time"
-        return self._report(_result(play, 0.0, Verdict("agent_fault", reason=reason)))
+        return self._report(result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
 
     def _cancel(self, at: float, attempt: str) -> list[Command]:
         job = self._job_of(attempt)
@@ -267,7 +267,7 @@ class Session:
 
     def _finish(self, job: Job, at: float, verdict: Verdict) -> list[Command]:
         self.job = None
-        commands = self._report(_result(job.play, job.seconds(at), verdict))
+        commands = self._report(result_of(job.play, job.seconds(at), verdict))
         commands += self._equip()
         if self.is_orphan:
             commands.append(Exit("no supervisor was heard; the last game is done and its result is kept"))
@@ -342,18 +342,3 @@ class Session:
         if at - self.stepped_at > self.interval and (late := at - max(self.stepped_at, self.next_at())) > self.interval:
             self.heard_at += late
         self.stepped_at = at
-
-
-def _result(play: Play, seconds: float, verdict: Verdict) -> Result:
-    return Result(
-        attempt=play.attempt,
-        evaluation=play.evaluation,
-        game=play.game,
-        digest=play.digest,
-        status=verdict.status,
-        fitness=verdict.fitness,
-        details=verdict.details,
-        seconds=seconds,
-        reason=verdict.reason,
-        evidence=verdict.evidence,
-    )

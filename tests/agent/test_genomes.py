@@ -63,7 +63,7 @@ def test_a_genome_in_the_spool_is_opened_in_place(hashing, tmp_path):
 def test_a_damaged_file_in_the_spool_is_not_used(hashing, tmp_path):
     genome = os.urandom(100_000)
     digest = hashlib.sha256(genome)
-    (tmp_path / digest.hexdigest()).write_bytes(genome[:-1] + b"?")
+    (tmp_path / digest.hexdigest()).write_bytes(genome[:-1] + bytes([genome[-1] ^ 1]))
     hashing.blobs[digest.digest()] = genome
     hashing.spool = tmp_path
     hashing.welcome()
@@ -82,7 +82,7 @@ def test_a_genome_that_nobody_has_is_the_agents_fault(hashing):
 
 def test_a_genome_that_came_damaged_is_the_agents_fault_and_not_cached(hashing):
     genome = os.urandom(100_000)
-    hashing.blobs[hashlib.sha256(genome).digest()] = genome[:-1] + b"?"
+    hashing.blobs[hashlib.sha256(genome).digest()] = genome[:-1] + bytes([genome[-1] ^ 1])
     hashing.welcome()
     hashing.play("a1", genome, inline=False)
     result = hashing.result("a1")

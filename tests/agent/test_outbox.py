@@ -11,7 +11,7 @@ encode = control_codec().encode
 
 
 def frame(attempt, reason=""):
-    return encode(Result(attempt, "e", 0, b"d", "scored", 1.0, b"\x80", 0.5, reason, None))
+    return encode(Result(attempt, "e", 0, b"d" * 32, "scored", 1.0, b"\x80", 0.5, reason, None))
 
 
 def keep(outbox, *attempts):

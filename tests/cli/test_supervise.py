@@ -46,7 +46,7 @@ def test_a_fleet_that_was_left_is_told_to_be_so_at_once(tzar, folder):
     assert tzar("evaluate", "-c", "fleet.toml", "one.genome").returncode == 0
     done = tzar("status", "-c", "fleet.toml")
     assert done.returncode == 1
-    assert "any more" in done.stderr
+    assert "has ended" in done.stderr
     assert "tzar supervise" in done.stderr
 
 

@@ -74,4 +74,4 @@ def test_people_see_what_went_wrong_and_not_every_game_that_went_well():
     assert console_line(attempt("cancelled")) is None
     assert "fault exit code 3" in (console_line(attempt("fault", reason="exit code 3")) or "")
     assert console_line(EvaluationEnded("k", "ab", None, "scored", 1.0, "", 2.0)) is None
-    assert console_line(VmFailed("tzar-01", 2, "agent_gone", "pid 7")) == "VM tzar-01 failed (agent_gone): pid 7"
+    assert console_line(VmFailed("tzar-01", 2, "its agent is gone")) == "VM tzar-01 failed: its agent is gone"

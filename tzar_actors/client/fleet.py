@@ -15,7 +15,7 @@ import psutil
 from tzar_actors.client.connection import Connection
 from tzar_actors.client.genomes import Blob, GenomeStore
 from tzar_actors.client.protocol import AskOutcomes, AskStatus, CancelEvaluations, Shutdown, Submission
-from tzar_actors.client.question import Question, check_key
+from tzar_actors.client.question import Question, check_key, game_seeds
 from tzar_actors.client.results import EvaluationResult, FleetStatus, result_of, status_of
 from tzar_actors.client.waiting import Pending
 from tzar_actors.core.evaluation import EvaluationEnded
@@ -24,7 +24,7 @@ from tzar_actors.gateway.keys import TrainerAccess
 from tzar_actors.journal.stored import stored_codec
 from tzar_agent.protocol.codec import DecodeError, unpack_value
 
-__all__ = ["ACCESS_FILE", "EvaluationFuture", "Fleet", "connect"]
+__all__ = ["ACCESS_FILE", "EvaluationFuture", "Fleet", "connect", "game_seeds"]
 
 ACCESS_FILE: Final = "trainer.access"
 _WINDOW: Final = 4000  # evaluations of one `evaluate` that are under way: the input may be endless

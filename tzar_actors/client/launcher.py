@@ -24,6 +24,9 @@ _READY_S: Final = 60.0
 _TAIL_BYTES: Final = 4000
 _EXIT_LOCKED: Final = 73
 _LOOK_AGAIN_S: Final = 0.5
+_FIRST_DELAY_S: Final = 0.05  # nobody plays while there is no supervisor
+
+SUPERVISOR_ARGV = (sys.executable, "-m", "tzar_actors.supervisor")
 
 
 class LaunchedFleet(Fleet):
@@ -85,7 +88,8 @@ class LaunchedFleet(Fleet):
 
     def _keep(self) -> None:
         """Starts the supervisor again when it dies, but not for ever."""
-        intensity = RestartIntensity(first_delay_s=0.05, longest_delay_s=10.0)
+        recovery = self.settings.recovery
+        intensity = RestartIntensity(recovery.restarts, recovery.window_s, _FIRST_DELAY_S, recovery.longest_delay_s)
         while True:
             code = self._process.wait()
             if self._closing.is_set():
@@ -214,7 +218,7 @@ def _start(settings: Settings) -> "subprocess.Popen[bytes]":
     write_private(settings_file, settings.model_dump_json(indent=1))
     with (state_dir / "supervisor.log").open("ab") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tzar_actors.supervisor", str(settings_file)],
+            [*SUPERVISOR_ARGV, str(settings_file)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

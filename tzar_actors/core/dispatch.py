@@ -2,12 +2,11 @@
 
 Dispatch is at least once, scoring is exactly once. A result counts when its game is open, its genome's digest matches
 and its attempt is of an epoch of this journal and not revoked; the first one wins, and every other is dropped. An
-attempt is revoked when its VM is reset. Silence only frees its game for another VM.
+attempt is revoked when its VM is reset. Silence only frees its game for another VM. Who plays what stands in `leases`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import assert_never
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, assert_never
 
 from tzar_actors.core.admission import refuse_reused, same_question, why_not
 from tzar_actors.core.blame import BlamePolicy, Retry, Verdict, judge
@@ -26,7 +25,6 @@ from tzar_actors.core.dispatch_events import (
     Keep,
     Reported,
     SendCancel,
-    SendPlay,
     SetDeadline,
     Submitted,
     VmAway,
@@ -34,8 +32,9 @@ from tzar_actors.core.dispatch_events import (
     VmReady,
     VmSilent,
 )
-from tzar_actors.core.evaluation import AttemptStory, EvaluationEnded, GameEnded, OutcomeName
-from tzar_actors.core.queue import Game, GameQueue, OpenEvaluation, RunningAttempt
+from tzar_actors.core.evaluation import AttemptStatus, AttemptStory, EvaluationEnded, GameEnded, OutcomeName
+from tzar_actors.core.leases import Leases
+from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
 from tzar_actors.core.records import (
     AttemptEndedRecord,
     AttemptRecord,
@@ -47,15 +46,7 @@ from tzar_agent.protocol.messages import Playing, Result
 
 __all__ = ["Dispatch"]
 
-_NO_DETAILS = b"\x80"  # an empty map
-
-
-@dataclass(slots=True)
-class _VmState:
-    incarnation: int = 0
-    busy_with: str | None = None  # what its agent plays, whether it counts or not
-    last_digest: bytes = b""
-    attempts: set[str] = field(default_factory=set)
+_NO_DETAILS: Final = b"\x80"  # an empty map
 
 
 class Dispatch:
@@ -70,12 +61,12 @@ class Dispatch:
         self.epoch = epoch
         self.policy = policy
         self.evaluations: dict[str, OpenEvaluation] = {}
-        self.attempts: dict[str, RunningAttempt] = {}
-        self._number = 0
-        self._queue = GameQueue()
-        self._vms: dict[str, _VmState] = {}
-        self._idle: dict[str, None] = {}
-        self._fleet: frozenset[str] = frozenset()
+        self._leases = Leases(epoch)
+
+    @property
+    def attempts(self) -> Mapping[str, RunningAttempt]:
+        """The attempts whose results may still count, by id."""
+        return self._leases.attempts
 
     def restore(
         self, at: float, evaluation: OpenEvaluation, running: Iterable[RunningAttempt]
@@ -89,11 +80,11 @@ class Dispatch:
         """
         self.evaluations[evaluation.asked.key] = evaluation
         for attempt in running:
-            self._add_attempt(attempt)
-            attempt.game.state = "leased"
+            self._leases.add(attempt)
         for game in evaluation.games:
+            game.avoid |= {story.vm for story in game.stories}
             if game.state == "queued":
-                (self._queue.add_again if game.stories else self._queue.add)(game)
+                self._leases.wait(game)
         deadline_s = evaluation.asked.deadline_s
         if deadline_s is None:
             return []
@@ -102,7 +93,7 @@ class Dispatch:
     @property
     def games_queued(self) -> int:
         """How many games wait for a VM."""
-        return len(self._queue)
+        return self._leases.games_queued
 
     def step(self, event: DispatchEvent) -> list[DispatchCommand]:
         """What to do about `event`."""
@@ -114,14 +105,14 @@ class Dispatch:
             case VmReady():
                 return self._vm_ready(event)
             case VmAway(vm):
-                self._idle.pop(vm, None)
+                self._leases.vm_away(vm)
                 return []
             case VmSilent(at, vm):
-                self._idle.pop(vm, None)
-                self._free(vm)
-                return self._assign(at)
+                self._leases.vm_silent(vm)
+                return self._leases.give_out(at)
             case VmGone(at, vm, cause):
-                return self._vm_gone(at, vm, cause)
+                self._leases.vm_gone(vm)
+                return [*self._lose(at, vm, cause), *self._leases.give_out(at)]
             case FleetChanged(at, vms):
                 return self._fleet_changed(at, vms)
             case CancelAsked(at, key):
@@ -150,11 +141,11 @@ class Dispatch:
         open_.games = [Game(open_, i) for i in range(len(asked.seeds))]
         self.evaluations[asked.key] = open_
         for game in open_.games:
-            self._queue.add(game)
+            self._leases.wait(game)
         commands: list[DispatchCommand] = [Keep(EvaluationRecord(asked, event.wall)), Accept(trainer, asked.key)]
         if asked.deadline_s is not None:
             commands.append(SetDeadline(asked.key, asked.deadline_s))
-        commands.extend(self._assign(event.at))
+        commands.extend(self._leases.give_out(event.at))
         return commands
 
     def _end_at_once(self, at: float, key: str, outcome: OutcomeName, reason: str) -> list[DispatchCommand]:
@@ -162,7 +153,7 @@ class Dispatch:
         if open_ is None:
             return []
         first = next(game for game in open_.games if game.ended is None)
-        return [*self._end_game(at, first, outcome, reason), *self._assign(at)]
+        return [*self._end_game(at, first, outcome, reason), *self._leases.give_out(at)]
 
     def _deadline_story(self, key: str) -> str:
         open_ = self.evaluations.get(key)
@@ -182,23 +173,23 @@ class Dispatch:
         problem = self._why_not(vm, event.incarnation, result, attempt)
         if problem is not None:
             commands.append(Drop(vm, result.attempt, problem))
+            if attempt is not None and (attempt.vm, attempt.incarnation) == (vm, event.incarnation):
+                # Its agent is done with it and speaks of something else: nothing better will come of it.
+                commands.extend(self._revoke(event.at, attempt, "agent_fault", problem))
         else:
             game = self.evaluations[result.evaluation].games[result.game]
             if attempt is not None:
-                self._forget(attempt)
+                self._leases.forget(attempt)
             commands.extend(self._count(event.at, game, vm, event.incarnation, result))
         commands.append(Acknowledge(vm, result.attempt))
-        state = self._vms.get(vm)
-        if state is not None and state.busy_with == result.attempt:
-            state.busy_with = None
-            self._idle[vm] = None
-        commands.extend(self._assign(event.at))
+        self._leases.vm_finished(vm, result.attempt)
+        commands.extend(self._leases.give_out(event.at))
         return commands
 
     def _count(self, at: float, game: Game, vm: str, incarnation: int, result: Result) -> list[DispatchCommand]:
         status, reason = result.status, result.reason
         if status == "scored" and result.fitness is None:
-            status, reason = "fault", "its agent sent a score without a fitness"
+            status, reason = "agent_fault", "its agent sent a score without a fitness"
         exit_code, tail = (result.evidence.exit_code, result.evidence.tail) if result.evidence else (None, "")
         story = AttemptStory(result.attempt, vm, incarnation, status, result.seconds, reason, exit_code, tail)
         if status != "scored":
@@ -214,10 +205,12 @@ class Dispatch:
         game.stories.append(story)
         over = AttemptOver(key, game.index, story, None)
         verdict = judge(game.stories, self.policy)
+        if isinstance(verdict, Verdict) and verdict.outcome == "infra_failed" and self._leases.is_played(game):
+            verdict = Retry(game.avoid)  # an attempt more than was wanted is under way, and may still save it
         match verdict:
             case Retry(avoid):
-                game.avoid = avoid
-                self._requeue(game)
+                game.avoid |= avoid
+                self._leases.wait_again(game)
                 return [over, Keep(AttemptEndedRecord(key, game.index, story))]
             case Verdict(outcome, reason):
                 return [over, *self._end_game(at, game, outcome, reason)]
@@ -231,14 +224,13 @@ class Dispatch:
 
     def _close_game(self, at: float, game: Game, ended: GameEnded) -> list[DispatchCommand]:
         open_ = game.evaluation
-        game.ended, game.state = ended, "ended"
+        game.ended = ended
         commands = self._call_off(game)
         decided = ended.outcome != "scored"
         if not decided and any(g.ended is None for g in open_.games):
             return [*commands, Keep(GameEndedRecord(open_.asked.key, game.index, ended))]
         for other in open_.games:
             if other.ended is None:
-                other.state = "ended"
                 reason = f"its evaluation is {ended.outcome}"
                 other.ended = GameEnded("withdrawn", None, 0.0, _NO_DETAILS, reason, tuple(other.stories))
                 commands.extend(self._call_off(other))
@@ -261,118 +253,55 @@ class Dispatch:
 
     def _call_off(self, game: Game) -> list[DispatchCommand]:
         """Nothing that is still playing `game` counts any more."""
-        commands: list[DispatchCommand] = []
-        for name in tuple(game.attempts):
-            attempt = self.attempts[name]
-            self._forget(attempt)
-            commands.append(SendCancel(attempt.vm, name))
-        return commands
+        return [SendCancel(attempt.vm, attempt.attempt) for attempt in self._leases.end(game)]
 
     # --- VMs
 
     def _vm_ready(self, event: VmReady) -> list[DispatchCommand]:
-        vm, playing = event.vm, event.playing
-        state = self._vms.setdefault(vm, _VmState())
-        state.incarnation = event.incarnation
-        known = {*event.kept, playing.attempt} if playing else set(event.kept)
-        commands = self._lose(event.at, vm, "its agent does not know of it", spare=known)
+        at, vm, incarnation, playing = event.at, event.vm, event.incarnation, event.playing
+        known = {*event.kept, playing.attempt} if playing else event.kept
+        commands = self._lose(at, vm, "its agent does not know of it", incarnation, known)
         if playing is None:
-            state.busy_with = None
-            self._idle[vm] = None
+            self._leases.vm_ready(vm, incarnation, None, b"")
         else:
-            self._idle.pop(vm, None)
-            state.busy_with = playing.attempt
+            self._leases.vm_ready(vm, incarnation, playing.attempt, playing.digest)
             commands.extend(self._adopt(event, playing))
-        return [*commands, *self._assign(event.at)]
+        return [*commands, *self._leases.give_out(at)]
 
     def _adopt(self, event: VmReady, playing: Playing) -> list[DispatchCommand]:
         attempt = self.attempts.get(playing.attempt)
         problem = self._why_not(event.vm, event.incarnation, playing, attempt)
         if problem is not None:
             return [Drop(event.vm, playing.attempt, problem), SendCancel(event.vm, playing.attempt)]
-        game = self.evaluations[playing.evaluation].games[playing.game]
-        game.state = "leased"
         if attempt is not None:
-            attempt.freed = False
+            self._leases.hold(attempt)
             return []
-        self._add_attempt(RunningAttempt(playing.attempt, game, event.vm, event.incarnation, event.at))
+        game = self.evaluations[playing.evaluation].games[playing.game]
+        self._leases.add(RunningAttempt(playing.attempt, game, event.vm, event.incarnation, event.at))
         record = AttemptRecord(playing.attempt, playing.evaluation, playing.game, event.vm, event.incarnation)
         return [Keep(record)]
 
-    def _vm_gone(self, at: float, vm: str, cause: str) -> list[DispatchCommand]:
-        self._idle.pop(vm, None)
-        state = self._vms.get(vm)
-        if state is not None:
-            state.busy_with = None
-        return [*self._lose(at, vm, cause), *self._assign(at)]
-
     def _fleet_changed(self, at: float, vms: frozenset[str]) -> list[DispatchCommand]:
-        self._fleet = vms
         commands: list[DispatchCommand] = []
-        for vm in [vm for vm in self._vms if vm not in vms]:
-            self._idle.pop(vm, None)
+        for vm in self._leases.set_fleet(vms):
             commands.extend(self._lose(at, vm, "its VM left the fleet"))
-            del self._vms[vm]
-        return [*commands, *self._assign(at)]
+            self._leases.drop_vm(vm)
+        return [*commands, *self._leases.give_out(at)]
 
-    def _lose(self, at: float, vm: str, cause: str, spare: Iterable[str] = ()) -> list[DispatchCommand]:
-        """Revokes the attempts of `vm`, except those named by `spare`."""
+    def _lose(
+        self, at: float, vm: str, cause: str, incarnation: int | None = None, spare: Collection[str] = ()
+    ) -> list[DispatchCommand]:
+        """Revokes the attempts of `vm`, except those of `incarnation` that are named by `spare`."""
         commands: list[DispatchCommand] = []
-        state = self._vms.get(vm)
-        for name in sorted(state.attempts.difference(spare)) if state else ():
-            attempt = self.attempts[name]
-            self._forget(attempt)
-            seconds = max(0.0, at - attempt.started_at)
-            story = AttemptStory(name, vm, attempt.incarnation, "lost", seconds, cause, None, "")
-            commands.extend(self._failed(at, attempt.game, story))
-        return commands
-
-    def _free(self, vm: str) -> None:
-        """The games of `vm` are played elsewhere as well."""
-        state = self._vms.get(vm)
-        for name in state.attempts if state else ():
-            attempt = self.attempts[name]
-            attempt.freed = True
-            attempt.game.avoid |= {vm}
-            self._requeue(attempt.game)
-
-    # --- assignment
-
-    def _assign(self, at: float) -> list[DispatchCommand]:
-        """Gives games to idle VMs while there are both."""
-        commands: list[DispatchCommand] = []
-        if not self._idle:
-            return commands
-        for vm in tuple(self._idle):
-            state = self._vms[vm]
-            game = self._queue.take(vm, self._fleet, state.last_digest)
-            if game is None:
-                if not self._queue.has_retries:
-                    break
+        for attempt in self._leases.of(vm):
+            if attempt.incarnation == incarnation and attempt.attempt in spare:
                 continue
-            self._number += 1
-            name = f"{self.epoch}.{self._number}"
-            asked = game.evaluation.asked
-            game.state = "leased"
-            del self._idle[vm]
-            state.busy_with, state.last_digest = name, asked.digest
-            self._add_attempt(RunningAttempt(name, game, vm, state.incarnation, at))
-            commands.append(SendPlay(vm, state.incarnation, name, asked, game.index))
-            commands.append(Keep(AttemptRecord(name, asked.key, game.index, vm, state.incarnation)))
+            if attempt.attempt in self.attempts:  # it may have been called off with an evaluation that ended just now
+                commands.extend(self._revoke(at, attempt, "lost", cause))
         return commands
 
-    def _requeue(self, game: Game) -> None:
-        """`game` waits again, unless somebody who can be heard still plays it."""
-        if game.state != "queued" and all(self.attempts[name].freed for name in game.attempts):
-            game.state = "queued"
-            self._queue.add_again(game)
-
-    def _add_attempt(self, attempt: RunningAttempt) -> None:
-        self.attempts[attempt.attempt] = attempt
-        attempt.game.attempts.add(attempt.attempt)
-        self._vms.setdefault(attempt.vm, _VmState()).attempts.add(attempt.attempt)
-
-    def _forget(self, attempt: RunningAttempt) -> None:
-        del self.attempts[attempt.attempt]
-        attempt.game.attempts.discard(attempt.attempt)
-        self._vms[attempt.vm].attempts.discard(attempt.attempt)
+    def _revoke(self, at: float, attempt: RunningAttempt, status: AttemptStatus, cause: str) -> list[DispatchCommand]:
+        self._leases.forget(attempt)
+        seconds = max(0.0, at - attempt.started_at)
+        story = AttemptStory(attempt.attempt, attempt.vm, attempt.incarnation, status, seconds, cause, None, "")
+        return self._failed(at, attempt.game, story)

@@ -41,7 +41,7 @@ class Submitted:
         at: monotonic seconds.
         wall: seconds since 1970.
         trainer: who asks.
-        evaluation: what for.
+        evaluation: what for; it has at least one game.
         known: what the journal says of this key, when the evaluation is over: its question and its answer.
     """
 

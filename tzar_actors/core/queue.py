@@ -1,15 +1,16 @@
 """Games that wait for a VM: first come, first served; a game that is tried again goes before the rest."""
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import islice
+from typing import Final, Literal
 
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, GameEnded
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
 
 __all__ = ["Game", "GameQueue", "OpenEvaluation", "RunningAttempt"]
 
-_LOOK_AHEAD = 64  # games within which a VM's own big genome is looked for: each copy of it saved is megabytes
+_LOOK_AHEAD: Final = 64  # games within which a VM's own big genome is looked for: each copy of it saved is megabytes
 
 
 @dataclass(slots=True, eq=False)
@@ -48,23 +49,33 @@ class RunningAttempt:
 
 
 class GameQueue:
-    """The queue. A game that is in it and no longer `queued` is skipped when its turn comes."""
+    """The queue: exactly the games whose state is `queued`."""
 
     def __init__(self) -> None:
-        self._first: deque[Game] = deque()
-        self._again: list[Game] = []
+        self._first: OrderedDict[Game, None] = OrderedDict()
+        self._again: OrderedDict[Game, None] = OrderedDict()
+
+    def __contains__(self, game: Game) -> bool:
+        """Whether `game` waits."""
+        return game in self._first or game in self._again
+
+    def __len__(self) -> int:
+        """How many games wait."""
+        return len(self._first) + len(self._again)
 
     def add(self, game: Game) -> None:
         """`game` waits for its first attempt."""
-        self._first.append(game)
+        self._first[game] = None
 
     def add_again(self, game: Game) -> None:
         """`game` waits for another attempt."""
-        self._again.append(game)
+        self._first.pop(game, None)
+        self._again[game] = None
 
-    def __len__(self) -> int:
-        """How many games are in it, those included that it will skip."""
-        return len(self._first) + len(self._again)
+    def remove(self, game: Game) -> None:
+        """`game` waits no longer. If it did not, nothing changes."""
+        self._first.pop(game, None)
+        self._again.pop(game, None)
 
     @property
     def has_retries(self) -> bool:
@@ -79,33 +90,24 @@ class GameQueue:
             fleet: the VMs that there are: a game avoids those that failed it, unless there is no other.
             last_digest: of the genome that the VM played last: it lies in its cache.
         """
-        for i, game in enumerate(self._again):
-            if game.state != "queued":
-                continue
-            if vm not in game.avoid or not fleet - game.avoid:
-                self._again = [g for g in self._again[:i] + self._again[i + 1 :] if g.state == "queued"]
-                return game
-        first = self._first
-        while first and first[0].state != "queued":
-            first.popleft()
-        if not first:
-            return None
-        if first[0].evaluation.asked.size <= INLINE_LIMIT_BYTES:
-            return first.popleft()
-        return self._take_near(last_digest)
-
-    def _take_near(self, last_digest: bytes) -> Game:
-        """Of the next few games one whose genome this VM has, else one whose genome no other VM is fetching."""
-        fresh = 0
-        for i in range(min(_LOOK_AHEAD, len(self._first))):
-            game = self._first[i]
-            if game.state != "queued":
-                continue
-            if game.evaluation.asked.digest == last_digest:
-                del self._first[i]
-                return game
-            if not fresh and all(g.state == "queued" for g in game.evaluation.games):
-                fresh = i
-        game = self._first[fresh]
-        del self._first[fresh]
+        game = next((g for g in self._again if vm not in g.avoid or not fleet - g.avoid), None)
+        if game is None and self._first:
+            game = next(iter(self._first))
+            if game.evaluation.asked.size > INLINE_LIMIT_BYTES:
+                game = self._near(game, last_digest)
+        if game is not None:
+            self.remove(game)
         return game
+
+    def _near(self, first: Game, last_digest: bytes) -> Game:
+        """Of the next few games one whose genome this VM has, else one whose genome no VM is at: all of them move."""
+        unplayed: Game | None = None
+        looked_at: OpenEvaluation | None = None
+        for game in islice(self._first, _LOOK_AHEAD):
+            if game.evaluation.asked.digest == last_digest:
+                return game
+            if unplayed is None and game.evaluation is not looked_at:
+                looked_at = game.evaluation
+                if not any(g.state == "leased" for g in looked_at.games):
+                    unplayed = game
+        return unplayed or first
