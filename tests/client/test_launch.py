@@ -165,12 +165,19 @@ def test_a_supervisor_that_dies_again_and_again_is_given_up_with_every_future_to
 
     future = fleet.submit(b"\x01", params={"wait": "never"})
     until(lambda: (folder / "began-1").exists())
+    until(lambda: all(vm.pid is not None for vm in fleet.status().vms))
+    agents = [psutil.Process(vm.pid) for vm in fleet.status().vms]
     monkeypatch.setattr(launcher, "_start", fails)
     os.kill(fleet.supervisor_pid, signal.SIGKILL)
-    with pytest.raises(SupervisorError, match="does not come up any more"):
-        future.result(PATIENCE_S)
-    with pytest.raises(SupervisorError):
-        fleet.submit(b"\x02")
+    try:
+        with pytest.raises(SupervisorError, match="does not come up any more"):
+            future.result(PATIENCE_S)
+        with pytest.raises(SupervisorError):
+            fleet.submit(b"\x02")
+    finally:
+        for agent in agents:  # nobody is left who would end them
+            for process in (*agent.children(recursive=True), agent):
+                process.kill()
 
 
 def test_a_supervisor_that_somebody_shut_down_is_not_started_again(config, fleet, folder, until):
