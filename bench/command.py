@@ -36,12 +36,13 @@ def main(
         progress_console.print(f"Others use {busy:.0f} % of this machine's processors: the figures will suffer.")
     stops = chosen(stations(folder or Path(tempfile.gettempdir())), only or [])
     found: list[dict[str, float]] = []
-    with Progress(console=progress_console, transient=True) as progress:
+    # Drawn at each stop alone: a thread that draws all the time would take part in what is measured.
+    with Progress(console=progress_console, transient=True, auto_refresh=False) as progress:
         task = progress.add_task("", total=rounds * len(stops))
         for number in range(rounds):
             figures: dict[str, float] = {}
             for stop in stops if number % 2 == 0 else stops[::-1]:
-                progress.update(task, description=f"round {number + 1} of {rounds}: {stop.system}")
+                progress.update(task, description=f"round {number + 1} of {rounds}: {stop.system}", refresh=True)
                 try:
                     figures |= figures_of(stop, QUICK if quick else Amount())
                 except BenchError as error:

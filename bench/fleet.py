@@ -57,6 +57,7 @@ class Fleet(System):
         self._folder = folder
         self._open = ExitStack()
         self._state = ExitStack()
+        self._before: set[psutil.Process] = set()
 
     def start(self) -> None:
         state = tempfile.TemporaryDirectory(prefix="tzar-bench-", dir=self._folder, ignore_cleanup_errors=True)
@@ -72,6 +73,7 @@ class Fleet(System):
             ),
             encoding="utf-8",
         )
+        self._before = set(psutil.Process().children(recursive=True))
         self._fleet = self._open.enter_context(tzar_actors.launch(config))
         deadline = time.monotonic() + PATIENCE_S
         while (idle := self._idle()) < WORKERS:
@@ -80,7 +82,7 @@ class Fleet(System):
             Event().wait(0.05)
 
     def stop(self) -> None:
-        started = psutil.Process().children(recursive=True)
+        started = [each for each in psutil.Process().children(recursive=True) if each not in self._before]
         self._open.close()
         # Whoever is measured next must have the machine alone.
         _, left = psutil.wait_procs(started, timeout=PATIENCE_S)
@@ -111,7 +113,7 @@ class Fleet(System):
         return megabytes_per_s(count, size, self._seconds(batch, [self._fleet.put(genome) for genome in batch]))
 
     def _idle(self) -> int:
-        return sum(vm.pid is not None and vm.attempt is None for vm in self._fleet.status().vms)
+        return sum(vm.state == "idle" for vm in self._fleet.status().vms)
 
     def _seconds(self, batch: Sequence[bytes], given: "Iterable[bytes | tzar_actors.Blob] | None" = None) -> float:
         begin = time.perf_counter()

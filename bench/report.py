@@ -31,7 +31,7 @@ def table(summary: Mapping[str, Spread], rounds: int) -> Table:
             shown.add_row(name, *values, "", "")
         else:
             shown.add_row(
-                f"{name}  ({ratio.ours} / {ratio.other})",
+                name,
                 *values,
                 _mark(ratio, ratio.floor),
                 _mark(ratio, ratio.aim),

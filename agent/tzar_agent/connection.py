@@ -47,6 +47,9 @@ class Connection:
         self.socket = curve_dealer(context, identity)
         self.socket.set(zmq.RECONNECT_IVL, -1)
         self.monitor = self.socket.get_monitor_socket(_EVENTS)
+        self.fd = int(self.socket.get(zmq.FD))
+        self.monitor_fd = int(self.monitor.get(zmq.FD))
+        self.happened()  # a descriptor tells of nothing until its socket was once found empty
         self.socket.connect(identity.endpoint)
 
     def happened(self) -> list[str | None]:

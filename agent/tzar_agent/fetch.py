@@ -31,6 +31,7 @@ class BlobLink:
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", identity: Identity, endpoint: str, genomes: Genomes):
         self.socket = curve_dealer(context, identity)
+        self.fd = int(self.socket.get(zmq.FD))
         # Chunks of a fetch that was given up may still come in, and must not stop the next one.
         self.socket.set(zmq.RCVHWM, 4 * BLOB_WINDOW)
         self.socket.connect(endpoint)
@@ -96,6 +97,10 @@ class BlobLink:
                 case _:
                     self.dropped += 1
         return None
+
+    def has_come(self) -> bool:
+        """Whether something of the fetch under way can be read."""
+        return self.attempt is not None and bool(int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
     def next_at(self) -> float | None:
         """When the fetch counts as failed unless something comes in, in monotonic seconds."""

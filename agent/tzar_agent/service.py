@@ -6,6 +6,7 @@ Nothing here waits for a game: evaluator processes are watched by small threads 
 import contextlib
 import os
 import random
+import selectors
 import sys
 import time
 from collections import deque
@@ -74,8 +75,10 @@ class Service:
         self._evaluator: Evaluator = Broken("no welcome has named an evaluator yet")
         self._connection: Connection | None = None
         self._blobs: BlobLink | None = None
-        self._poller = zmq.Poller()
-        self._poller.register(mailbox.reader, zmq.POLLIN)
+        # On the sockets' own descriptors: zmq's poll asks each socket twice, which costs more than a small game.
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(mailbox.reader, selectors.EVENT_READ)
+        self._is_unread = False  # a descriptor tells only of what came since its socket was last used
         who = Who(identity.vm, identity.incarnation, f"tzar-agent {tzar_agent.__version__}", os.getpid())
         self._session = Session(who, identity.orphan_s, self._outbox.frames, time.monotonic())
         self._events: deque[Event] = deque()
@@ -107,17 +110,18 @@ class Service:
         return isinstance(self._ends, do.Exit)
 
     def _turn(self, wait_s: float) -> None:
-        # Rounded up: a wait that ends a little too early would spin until its moment has come.
-        ready = dict(self._poller.poll(int(wait_s * 1000) + 1 if wait_s > 0 else 0))
+        if self._is_unread or (self._blobs is not None and self._blobs.has_come()):
+            wait_s = 0
+        ready = {key.fd for key, _ in self._selector.select(max(0.0, wait_s))}
         if (connection := self._connection) is not None:
-            if connection.socket in ready:
+            if connection.fd in ready or self._is_unread:
                 self._listen(connection)
-            if connection.monitor in ready and connection is self._connection:
+            if connection.monitor_fd in ready and connection is self._connection:
                 self._watch(connection)
         if self._mailbox.reader.fileno() in ready:
             for posted in self._mailbox.drain():
                 self._feed(self._evaluator.absorb(posted))  # what an evaluator of before posted is not taken
-        if (blobs := self._blobs) is not None and (blobs.attempt is not None or blobs.socket in ready):
+        if (blobs := self._blobs) is not None and (blobs.attempt is not None or blobs.fd in ready):
             self._collect(blobs)
 
     def _keep_time(self) -> float:
@@ -136,6 +140,7 @@ class Service:
         for _ in range(_MESSAGES_A_TURN):
             frames = connection.read()
             if frames is None:
+                self._is_unread = False
                 return
             try:
                 if len(frames) != 1:
@@ -147,6 +152,7 @@ class Service:
                 self._feed([Received(time.monotonic(), message)])
             if connection is not self._connection:
                 return
+        self._is_unread = True
 
     def _watch(self, connection: Connection) -> None:
         for failure in connection.happened():
@@ -238,6 +244,7 @@ class Service:
             self._events.append(GenomeFailed(now, play.attempt, str(error)))
 
     def _send(self, frame: bytes) -> None:
+        self._is_unread = True
         if self._connection is not None and not self._connection.send(frame):
             # Its queue is full, or its peer is gone: a new connection tells all that this one did not.
             self._events.append(LinkLost(time.monotonic(), self._random.random(), "it takes no messages any more"))
@@ -245,24 +252,26 @@ class Service:
     def _dial(self) -> None:
         self._hangup(flush=False)
         self._connection = Connection(self._context, self._identity)
-        self._poller.register(self._connection.socket, zmq.POLLIN)
-        self._poller.register(self._connection.monitor, zmq.POLLIN)
+        self._selector.register(self._connection.fd, selectors.EVENT_READ)
+        self._selector.register(self._connection.monitor_fd, selectors.EVENT_READ)
+        self._is_unread = True
 
     def _hangup(self, *, flush: bool) -> None:
         if self._connection is not None:
-            self._poller.unregister(self._connection.socket)
-            self._poller.unregister(self._connection.monitor)
+            self._selector.unregister(self._connection.fd)
+            self._selector.unregister(self._connection.monitor_fd)
             self._connection.close(flush=flush)
             self._connection = None
+        self._is_unread = False
 
     def _adopt(self, welcome: Welcome) -> None:
         logger.info("welcomed by epoch {}", welcome.epoch)
         self._genomes.adopt(welcome.spool, welcome.cache_bytes)
         if self._blobs is not None:
-            self._poller.unregister(self._blobs.socket)
+            self._selector.unregister(self._blobs.fd)
             self._blobs.close()
         self._blobs = BlobLink(self._context, self._identity, welcome.blobs, self._genomes)
-        self._poller.register(self._blobs.socket, zmq.POLLIN)
+        self._selector.register(self._blobs.fd, selectors.EVENT_READ)
 
     def _equip(self, packed: bytes) -> None:
         self._evaluator.close()
@@ -287,6 +296,7 @@ class Service:
         self._hangup(flush=True)
         if self._blobs is not None:
             self._blobs.close()
+        self._selector.close()
         self._outbox.close()
 
 

@@ -168,11 +168,11 @@ class Session:
         match message:
             case Play():
                 return self._play(at, message) if self.welcome else [Note("warning", "an order before the welcome")]
-            case ResultAck(attempt):
-                if attempt not in self.kept:
-                    return []
-                del self.kept[attempt]
-                return [Forget(attempt)]
+            case ResultAck(attempts):
+                known = [attempt for attempt in attempts if attempt in self.kept]
+                for attempt in known:
+                    del self.kept[attempt]
+                return [Forget(attempt) for attempt in known]
             case SupervisorHeartbeat():
                 return []
             case Cancel(attempt):

@@ -164,7 +164,7 @@ class FakeSupervisor:
     def result(self, attempt: str, *, ack: bool = True) -> Result:
         result = self.expect(Result, lambda r: r.attempt == attempt)
         if ack:
-            self.send(ResultAck(attempt))
+            self.send(ResultAck((attempt,)))
         return result
 
     def welcome(self) -> Hello:

@@ -131,7 +131,7 @@ def test_garbage_is_dropped_counted_and_hurts_nothing(inline):
     inline.send_raw(b"two", b"frames")
     inline.send_raw(b"")
     inline.send(SupervisorHeartbeat(1))
-    inline.send(ResultAck("of nobody"))
+    inline.send(ResultAck(("of nobody",)))
     inline.send(Cancel("unknown"))
     inline.play("a1")
     assert inline.result("a1").status == "scored"

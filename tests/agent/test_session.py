@@ -98,8 +98,8 @@ def test_a_game_is_fetched_started_scored_kept_and_forgotten_when_acknowledged()
     assert (result.attempt, result.evaluation, result.status, result.fitness) == ("a1", "e1", "scored", 2.5)
     assert result.seconds == 3.0
     assert session.job is None
-    assert session.step(Received(5.0, ResultAck("a1"))) == [Forget("a1")]
-    assert session.step(Received(5.0, ResultAck("a1"))) == []
+    assert session.step(Received(5.0, ResultAck(("a1",)))) == [Forget("a1")]
+    assert session.step(Received(5.0, ResultAck(("a1",)))) == []
 
 
 def test_a_game_that_ends_at_once_sends_no_progress():

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bare_broker import BareBroker
+from rounds import RATIOS
 from work import WORKERS, BenchError, genomes
 
 DISPATCH = Path(__file__).parents[2] / "bench" / "dispatch.py"
@@ -42,14 +43,29 @@ def bare():
     broker.stop()
 
 
-def test_the_peers_are_measured_and_the_last_line_is_one_json_object():
-    only = [word for system in ("bare", "pool", "sha256") for word in ("--only", system)]
+def quick(*systems):
+    """The last line of a short run of these systems, as JSON."""
+    only = [word for system in systems for word in ("--only", system)]
     run = dispatch("--quick", "--rounds", "1", "--json", *only)
     assert run.returncode == 0, run.stderr
-    figures = json.loads(run.stdout.splitlines()[-1])
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def test_the_peers_are_measured_and_the_last_line_is_one_json_object():
+    figures = quick("bare", "pool", "sha256")
     assert set(figures) == PEERS | {"rounds", "workers", "busy_before_percent"}
     assert all(figures[name] > 0 for name in PEERS)
     assert figures["rounds"] == 1
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+def test_beside_a_fleet_every_ratio_of_its_durability_is_there_whatever_it_is(durability):
+    figures = quick("bare", "pool", "sha256", durability)
+    behind = "_power" if durability == "power" else ""
+    ratios = {ratio.name for ratio in RATIOS if ratio.name.endswith("_power") == (durability == "power")}
+    ours = {f"{name}{behind}" for name in ("evaluations_per_s", "p50_ms", "p99_ms", "wire_mb_s", "in_place_mb_s")}
+    assert set(figures) == PEERS | ratios | ours | {"rounds", "workers", "busy_before_percent"}
+    assert all(figures[name] > 0 for name in ratios | ours)
 
 
 def test_an_unknown_system_is_refused_with_the_known_ones():

@@ -1,5 +1,7 @@
 """What the bench asks of a fleet, with a fleet that is none: it answers as the trainer's API says."""
 
+import subprocess
+import sys
 import tomllib
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -7,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import fleet
+import psutil
 import pytest
 from evaluator import instant
 from work import PARAMS, SEED, WORKERS, BenchError
@@ -24,7 +27,7 @@ class Answering:
 
     def status(self):
         self.idle += 1  # one agent more with each look
-        vms = [SimpleNamespace(pid=1 if n < self.idle else None, attempt=None) for n in range(WORKERS)]
+        vms = [SimpleNamespace(state="idle" if n < self.idle else "booting") for n in range(WORKERS)]
         return SimpleNamespace(vms=vms)
 
     def put(self, genome):
@@ -124,3 +127,19 @@ def test_a_wire_needs_agents_that_do_not_share_the_spool(answering, tmp_path):
 def test_the_state_folder_is_gone_afterwards(answering, tmp_path):
     started(tmp_path).stop()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_was_there_before_the_fleet_is_left_alone(answering, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as before:
+        started(tmp_path).stop()
+        assert before.poll() is None
+        before.kill()
+
+
+def test_a_process_that_the_fleet_leaves_behind_is_named_and_killed(answering, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(fleet, "PATIENCE_S", 0.1)
+    system = started(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as left:
+        system.stop()
+        assert not psutil.pid_exists(left.pid)
+    assert f"process {left.pid} was left behind" in capfd.readouterr().err

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -167,3 +167,43 @@ def test_chatter_between_actors_starves_no_timer(waiter: PollWaiter) -> None:
     loop.call_later(0.05, loop.stop)
     loop.run()
     assert time.monotonic() - began < PATIENCE_S
+
+
+class CountingWaiter(PollWaiter):
+    """Counts how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def wait(self, timeout_s: float | None) -> Iterable[Callable[[], None]]:
+        self.asked += 1
+        return super().wait(timeout_s)
+
+
+def test_a_commit_does_for_what_came_in_meanwhile_and_waits_no_longer_when_nothing_did(pair: Pair) -> None:
+    here, there = pair
+    story: list[str] = []
+    waiter = CountingWaiter()
+    # The clock stands still: however slow the machine, no time passes that a commit may wait.
+    loop = Loop(lambda: 0.0, waiter, commit=lambda: story.append("commit"))
+
+    def read() -> None:
+        story.append(here.recv().decode())
+        loop.mark_dirty()
+        if story == ["first"]:
+            there.send(b"second")
+            assert here.poll(int(PATIENCE_S * 1000))
+
+    waiter.watch(here, read)
+    there.send(b"first")
+    loop.turn(PATIENCE_S)
+    assert story == ["first", "second", "commit"]
+
+    story.clear()
+    waiter.asked = 0
+    loop.mark_dirty()
+    loop.turn(0.0)
+    assert story == ["commit"]
+    assert waiter.asked == 2  # once for the turn, and once for what may have come since
+    waiter.close()

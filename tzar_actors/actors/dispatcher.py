@@ -48,7 +48,7 @@ from tzar_actors.core.records import EvaluationEndedRecord, EvaluationRecord
 from tzar_actors.events import catalogue
 from tzar_actors.journal.restore import open_evaluations
 from tzar_agent.protocol.codec import DecodeError, pack_value, unpack_value
-from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES, Cancel, Play, ResultAck
+from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES, Cancel, Play
 
 __all__ = ["Dispatcher"]
 
@@ -126,7 +126,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
             case SendPlay():
                 self._play(command)
             case Acknowledge(vm, attempt):
-                gateway.send(vm, ResultAck(attempt))
+                gateway.acknowledge(vm, attempt)
             case AttemptOver():
                 self._attempt_over(command)
             case Deliver(trainers, ended):
@@ -168,7 +168,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
             if problem is not None:
                 return (Refuse(trainer, asked.key, *problem),)
             if genome is not None:
-                self.journal.append_genome(asked.digest, genome)
+                self.journal.append_genome(asked.key, genome)
                 self.loop.mark_dirty()
                 self._remember(asked.digest, genome)
         return self._machine.step(Submitted(now, self._wiring.wall(), trainer, asked))
@@ -177,9 +177,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
         wiring = self._wiring
         if genome is not None:
             is_here = len(genome) == asked.size and sha256(genome).digest() == asked.digest
-        elif asked.size <= INLINE_LIMIT_BYTES and self._genome(asked.digest) is not None:
-            is_here = True
-        else:
+        else:  # a small one comes with its order, or belongs to a key that is known already
             is_here = wiring.spool.holds(asked.digest, asked.size)
         return Admission(
             genome_is_here=is_here,
@@ -203,7 +201,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
     def _play(self, command: SendPlay) -> None:
         asked, game = command.evaluation, command.game
         wiring = self._wiring
-        genome = self._genome(asked.digest) if asked.size <= INLINE_LIMIT_BYTES else None
+        genome = self._genome(asked) if asked.size <= INLINE_LIMIT_BYTES else None
         play = Play(
             command.attempt,
             asked.key,
@@ -221,10 +219,10 @@ class Dispatcher(MachineActor[DispatchCommand]):
             actor.tell(Order(play))
         wiring.log.emit(catalogue.AttemptStarted(command.attempt, asked.key, game, command.vm, command.incarnation))
 
-    def _genome(self, digest: bytes) -> bytes | None:
-        genome = self._genomes.get(digest)
-        if genome is None and (genome := self.journal.genome(digest)) is not None:
-            self._remember(digest, genome)
+    def _genome(self, asked: Evaluation) -> bytes | None:
+        genome = self._genomes.get(asked.digest)
+        if genome is None and (genome := self.journal.genome(asked.key)) is not None:
+            self._remember(asked.digest, genome)
         return genome
 
     def _remember(self, digest: bytes, genome: bytes) -> None:

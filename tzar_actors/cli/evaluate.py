@@ -2,6 +2,9 @@
 
 import json
 import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,33 +41,51 @@ def evaluate_command(
     from tzar_actors import launch
     from tzar_actors.settings import with_evaluator
 
+    params = _params(param or [])
     settings = settings_from(config)
     if evaluator is not None:
         settings = with_evaluator(settings, evaluator, [Path.cwd()])
-    console = Console(stderr=True)
-    missing = [path for path in genomes if not path.is_file()]
-    for path in missing:
-        console.print(f"{path}: there is no such genome file; it is left out", markup=False)
-    paths = [path for path in genomes if path not in missing]
-    results: list[EvaluationResult] = []
-    is_whole = not missing
-    with launch(settings) as fleet, _progress(console) as progress:
+    is_any_fleet_meant = config is None and evaluator is None
+    console = Console(stderr=True, soft_wrap=True)
+    paths = [path for path in genomes if path.is_file()]
+    for path in genomes:
+        if path not in paths:
+            console.print(f"{path}: there is no such genome file; it is left out", markup=False)
+    if not paths:
+        raise typer.Exit(1)
+    results: dict[int, EvaluationResult] = {}
+    with launch(None if is_any_fleet_meant else settings) as fleet, _progress(console) as progress:
         task = progress.add_task("evaluating", total=len(paths))
-        outcomes = fleet.evaluate(paths, params=_params(param or []), games=games, seed=seed, generation=generation)
-        try:
-            for result in outcomes:
-                results.append(result)
+        futures: dict[Future[EvaluationResult], int] = {
+            fleet.submit(path, params=params, games=games, seed=seed, generation=generation): index
+            for index, path in enumerate(paths)
+        }
+        with _cancelled_at_the_end(futures):
+            for future in as_completed(futures):
+                index = futures[future]
                 progress.advance(task)
+                try:
+                    results[index] = result = future.result()
+                except RejectedError as error:
+                    progress.console.print(f"{paths[index]}: {error.reason}", markup=False)
+                    continue
                 if as_json:
-                    sys.stdout.write(json.dumps(_plain(result, paths), default=_text) + "\n")
+                    sys.stdout.write(json.dumps(_plain(result, paths[index], index), default=_text) + "\n")
                     sys.stdout.flush()
-        except RejectedError as error:
-            is_whole = False
-            progress.console.print(str(error), markup=False)
     if not as_json:
         Console().print(_table(results, paths))
-    if not is_whole or any(result.fitness is None for result in results):
+    if len(results) < len(genomes) or any(result.fitness is None for result in results.values()):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _cancelled_at_the_end(futures: "Mapping[Future[EvaluationResult], int]") -> Iterator[None]:
+    """What is still open when its reader goes is played for nobody, where the fleet is one that stays."""
+    try:
+        yield
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def _progress(console: Console) -> Progress:
@@ -85,8 +106,8 @@ def _params(given: list[str]) -> dict[str, Any]:
     return params
 
 
-def _plain(result: "EvaluationResult", paths: list[Path]) -> dict[str, Any]:
-    return {"file": str(paths[result.index]), **asdict(result)}
+def _plain(result: "EvaluationResult", path: Path, index: int) -> dict[str, Any]:
+    return {"file": str(path), **asdict(result), "index": index}
 
 
 def _text(value: object) -> str:
@@ -94,11 +115,11 @@ def _text(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _table(results: "list[EvaluationResult]", paths: list[Path]) -> Table:
+def _table(results: "Mapping[int, EvaluationResult]", paths: list[Path]) -> Table:
     table = Table("genome", "outcome", "fitness", "games", "attempts", "seconds", "reason")
-    for result in sorted(results, key=lambda each: each.index):
+    for index, result in sorted(results.items()):
         table.add_row(
-            str(paths[result.index]),
+            str(paths[index]),
             result.outcome,
             "" if result.fitness is None else f"{result.fitness:g}",
             str(len(result.games)),

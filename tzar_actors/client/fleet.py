@@ -10,12 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import psutil
+
 from tzar_actors.client.connection import Connection, Pending
 from tzar_actors.client.genomes import Blob, GenomeStore
 from tzar_actors.client.protocol import AskOutcomes, AskStatus, CancelEvaluations, Shutdown, Submission
 from tzar_actors.client.results import EvaluationResult, FleetStatus, result_of, status_of
 from tzar_actors.core.evaluation import Evaluation, EvaluationEnded
-from tzar_actors.errors import RejectedError
+from tzar_actors.errors import RejectedError, SupervisorError
+from tzar_actors.gateway.keys import TrainerAccess
 from tzar_actors.journal.stored import stored_codec
 from tzar_agent.protocol.codec import pack_value, unpack_value
 
@@ -25,6 +28,7 @@ ACCESS_FILE: Final = "trainer.access"
 _WINDOW: Final = 4000  # evaluations of one `evaluate` that are under way: the input may be endless
 _PARAMS_LIMIT_BYTES: Final = 256 * 1024
 _ANSWER_S: Final = 30.0
+_RESTART_S: Final = 3.0  # in which a supervisor that died is there again, where somebody starts it again
 
 Genome = bytes | bytearray | memoryview | Blob | Path
 
@@ -290,9 +294,20 @@ def connect(state_dir: str | Path) -> Fleet:
     Raises:
         SupervisorError: no supervisor runs there.
     """
-    fleet = Fleet(Path(state_dir).absolute())
+    folder = Path(state_dir).absolute()
+    access = TrainerAccess.load(folder / ACCESS_FILE)
+    fleet = Fleet(folder)
     try:
-        fleet._connection.welcome()
+        try:
+            fleet._connection.welcome(_RESTART_S)
+        except SupervisorError:
+            # A folder with a lock in it is a supervisor's own, so its process would be one of this machine.
+            if (folder / "lock").exists() and not psutil.pid_exists(TrainerAccess.load(folder / ACCESS_FILE).pid):
+                raise SupervisorError(
+                    f"no supervisor runs in {folder} any more: its process {access.pid} has ended."
+                    " Start one with: tzar supervise"
+                ) from None
+            fleet._connection.welcome()
     except BaseException:
         fleet.close()
         raise

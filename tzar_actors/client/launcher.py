@@ -159,7 +159,9 @@ def _attach(settings: Settings, *, is_any_welcome: bool) -> Fleet | None:
     except SupervisorError:
         fleet.close()
         return None
-    differences = difference(running, settings)
+    # What follows a trainer's exit is the running supervisor's own affair: a service lingers, whatever the file says.
+    fleet_section = running.fleet.model_copy(update={"on_trainer_exit": settings.fleet.on_trainer_exit})
+    differences = difference(running.model_copy(update={"fleet": fleet_section}), settings)
     if differences and not is_any_welcome:
         fleet.close()
         pid = TrainerAccess.load(path).pid

@@ -72,7 +72,11 @@ class BlobServer:
         self._socket.setsockopt(zmq.SNDHWM, 4 * BLOB_WINDOW)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.AFFINITY, 2)  # the second input/output thread: heartbeats wait behind no genome
-        self._socket.bind(endpoint)
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError:  # a socket that is open would keep the context from its end
+            self._socket.close()
+            raise
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         name = f"inproc://blobs-{id(self)}"
         self._stop_in: zmq.Socket[bytes] = context.socket(zmq.PAIR)

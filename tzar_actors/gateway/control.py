@@ -14,7 +14,7 @@ from zmq.utils.monitor import recv_monitor_message
 from tzar_actors.actors.messages import AgentHello, AgentLeft, AgentOverdue, AgentQuiet, AgentResult
 from tzar_actors.client.protocol import SUBMIT_LIMIT_BYTES
 from tzar_actors.events.catalogue import AgentRefused, FrameDropped, PeerRejected
-from tzar_actors.events.log import EventLog
+from tzar_actors.events.sink import EventSink
 from tzar_actors.gateway.authority import Authority
 from tzar_actors.gateway.keys import KeyPair, KeyRing
 from tzar_actors.gateway.peers import AgentPeer, Peer, Peers, Stranger, TrainerPeer
@@ -30,6 +30,7 @@ from tzar_agent.protocol.messages import (
     Play,
     Progress,
     Result,
+    ResultAck,
     SupervisorHeartbeat,
     Unwelcome,
     Welcome,
@@ -39,6 +40,8 @@ from tzar_agent.protocol.messages import (
 __all__ = ["ControlServer", "Heartbeats"]
 
 _READ_AT_ONCE: Final = 256  # frames of one turn: nobody's chatter keeps the timers waiting
+_ACKNOWLEDGE_S: Final = 0.05  # an agent in no hurry is woken once for many acknowledgements
+_ACKNOWLEDGED_AT_ONCE: Final = 4_000
 _OVERDUE_S: Final = 30.0  # after a game's own limit: the agent should have ended it by itself
 _SEND_QUEUE: Final = 10_000  # messages that wait for a peer that does not read
 
@@ -77,7 +80,7 @@ class ControlServer:
         server: KeyPair,
         keys: KeyRing,
         heartbeats: Heartbeats,
-        log: EventLog,
+        log: EventSink,
     ) -> None:
         self.keys = keys
         self.peers = Peers()
@@ -85,6 +88,7 @@ class ControlServer:
         self._log = log
         self._heartbeats = heartbeats
         self._codec = control_codec()
+        self._acknowledging = False
         self._welcome: Callable[[], Welcome] | None = None
         self._actors: dict[str, pykka.ActorRef[Any]] = {}
         self._authority = Authority(context, keys, lambda address: log.emit(PeerRejected(address, "unknown key")))
@@ -96,8 +100,13 @@ class ControlServer:
         self._socket.setsockopt(zmq.SNDHWM, _SEND_QUEUE)
         self._socket.setsockopt(zmq.RCVHWM, _SEND_QUEUE)
         self._socket.setsockopt(zmq.LINGER, 500)
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError:  # what is open would keep the context from its end, and another server from its beginning
+            self._socket.close(0)
+            self._authority.stop()
+            raise
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
-        self._socket.bind(endpoint)
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.desk = TrainerDesk(self.peers, self._send_to, log)
 
@@ -140,9 +149,27 @@ class ControlServer:
             peer.play_due = self._loop.now() + message.time_limit_s + _OVERDUE_S
         return self._send_to(peer, self._codec.encode(message))
 
+    def acknowledge(self, vm: str, attempt: str) -> None:
+        """Tells the VM's agent, soon, that it may forget this result. Is it not connected, it will send it again."""
+        if (peer := self.peers.agents.get(vm)) is None:
+            return
+        peer.acknowledged.append(attempt)
+        if not self._acknowledging:
+            self._acknowledging = True
+            self._loop.call_later(_ACKNOWLEDGE_S, self._send_acknowledgements)
+
+    def _send_acknowledgements(self) -> None:
+        self._acknowledging = False
+        for peer in list(self.peers.agents.values()):
+            attempts, peer.acknowledged = peer.acknowledged, []
+            for start in range(0, len(attempts), _ACKNOWLEDGED_AT_ONCE):
+                part = tuple(attempts[start : start + _ACKNOWLEDGED_AT_ONCE])
+                self._send_to(peer, self._codec.encode(ResultAck(part)))
+
     def _send_to(self, peer: Peer, frame: bytes) -> bool:
         try:
-            self._socket.send_multipart((peer.route, frame), zmq.NOBLOCK)
+            self._socket.send(peer.route, zmq.SNDMORE | zmq.NOBLOCK)
+            self._socket.send(frame, zmq.NOBLOCK)
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise

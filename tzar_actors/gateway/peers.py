@@ -34,6 +34,7 @@ class AgentPeer:
     progress: int = 0
     load: float = 0.0
     memory_bytes: int = 0
+    acknowledged: list[str] = field(default_factory=list)  # results whose acknowledgement is still to be sent
 
 
 @dataclass(slots=True, eq=False)

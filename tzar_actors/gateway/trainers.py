@@ -21,7 +21,7 @@ from tzar_actors.client.protocol import (
     from_trainer_codec,
 )
 from tzar_actors.events.catalogue import TrainerConnected, TrainerDisconnected
-from tzar_actors.events.log import EventLog
+from tzar_actors.events.sink import EventSink
 from tzar_actors.gateway.peers import Peer, Peers, Stranger, TrainerPeer
 from tzar_agent.protocol.codec import DecodeError
 
@@ -37,7 +37,7 @@ class TrainerDesk:
         log: for who came and went.
     """
 
-    def __init__(self, peers: Peers, send: Callable[[Peer, bytes], bool], log: EventLog) -> None:
+    def __init__(self, peers: Peers, send: Callable[[Peer, bytes], bool], log: EventSink) -> None:
         self._peers = peers
         self._send = send
         self._log = log

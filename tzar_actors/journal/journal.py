@@ -76,7 +76,7 @@ class Journal:
         self.codec = stored_codec()
         self._rows: dict[str, list[tuple[Any, ...]]] = {statement: [] for statement in _ORDER}
         self._vm_rows: list[tuple[str, tuple[Any, ...]]] = []
-        self._waiting_genomes: dict[bytes, bytes] = {}
+        self._waiting_genomes: dict[str, bytes] = {}
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -142,10 +142,10 @@ class Journal:
         """Gathers an outcome that `codec` has encoded already."""
         self._rows[_ENDED].append((encoded, key))
 
-    def append_genome(self, digest: bytes, body: bytes) -> None:
-        """Gathers a genome that is small enough to lie here."""
-        self._rows[_GENOME].append((digest, body))
-        self._waiting_genomes[digest] = body
+    def append_genome(self, key: str, body: bytes) -> None:
+        """Gathers the genome of an evaluation, small enough to lie here."""
+        self._rows[_GENOME].append((key, body))
+        self._waiting_genomes[key] = body
 
     def commit(self) -> None:
         """Writes what was gathered, durably.
@@ -171,11 +171,11 @@ class Journal:
         self._vm_rows.clear()
         self._waiting_genomes.clear()
 
-    def genome(self, digest: bytes) -> bytes | None:
-        """The body of a genome that lies here, or None."""
-        if (waiting := self._waiting_genomes.get(digest)) is not None:
+    def genome(self, key: str) -> bytes | None:
+        """The genome of an evaluation, if it lies here."""
+        if (waiting := self._waiting_genomes.get(key)) is not None:
             return waiting
-        row = self._db.execute("SELECT body FROM genomes WHERE digest = ?", (digest,)).fetchone()
+        row = self._db.execute("SELECT body FROM genomes WHERE key = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def answer(self, key: str) -> tuple[Evaluation, EvaluationEnded] | None:

@@ -7,9 +7,10 @@ __all__ = ["SCHEMA", "SCHEMA_VERSION"]
 SCHEMA_VERSION: Final = 1
 
 # Evaluations and stories lie in them as the same bytes that go to the trainer; columns are what is searched for.
+# Keys grow with time, so that what is written together lies together: a written page costs more than a row.
 SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
-CREATE TABLE genomes (digest BLOB PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE genomes (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE evaluations (
     key TEXT PRIMARY KEY, generation INTEGER, accepted_at REAL NOT NULL, asked BLOB NOT NULL, ended BLOB
 ) WITHOUT ROWID;

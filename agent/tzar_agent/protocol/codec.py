@@ -49,7 +49,7 @@ class Codec(Generic[Message]):
     def __init__(self, messages: Iterable[type[Message]], limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self._packer = msgpack.Packer(use_bin_type=True, autoreset=True)
-        self._longest_array = 0
+        self._longest_array = 64  # a message of another version, with more fields, is told what is wrong with it
         self._decoders: dict[str, Callable[[Any], Message]] = {}
         self._encoders: dict[type[Message], Callable[[Message], list[Any]]] = {}
         for cls in messages:

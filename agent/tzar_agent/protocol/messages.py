@@ -185,10 +185,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ResultAck:
-    """Supervisor: this result is committed, or counts no longer; either way the agent may forget it."""
+    """Supervisor: these results are committed, or count no longer; either way the agent may forget them.
+
+    It is in no hurry, and comes for many results at once: each message costs an agent a wake-up.
+    """
 
     TAG: ClassVar[str] = "result_ack"
-    attempt: Name
+    attempts: Annotated[tuple[Name, ...], Items(4_000)]
 
 
 @dataclass(frozen=True, slots=True)
