@@ -85,6 +85,15 @@ class DispatchLaws(RuleBasedStateMachine):
             agent.kept.clear()
         self.world.step(VmGone(self.world.now, vm, "it crashed"))
 
+    @precondition(lambda self: self.in_state("ready", "away", "silent"))
+    @rule(data=st.data())
+    def be_stopped_and_started_again(self, data):
+        vm = data.draw(st.sampled_from(self.in_state("ready", "away", "silent")))
+        agent = self.world.agents[vm]
+        self.world.step(VmAway(vm))
+        agent.state, agent.playing = "gone", None  # nobody told the dispatcher: it was commanded
+        self.world.hello(vm)
+
     @precondition(lambda self: self.players())
     @rule(data=st.data())
     def lose_the_order_on_its_way(self, data):
@@ -179,7 +188,16 @@ class DispatchLaws(RuleBasedStateMachine):
         for name, attempt in self.world.machine.attempts.items():
             agent = self.world.agents[attempt.vm]
             if agent.state == "ready":
+                assert attempt.incarnation == agent.incarnation
                 assert name in agent.kept or (agent.playing and agent.playing.attempt == name)
+
+    @invariant()
+    def no_game_waits_for_a_silent_vm_alone(self):
+        for open_ in self.world.machine.evaluations.values():
+            for game in open_.games:
+                vms = [self.world.machine.attempts[name].vm for name in game.attempts]
+                heard = any(self.world.agents[vm].state != "silent" for vm in vms)
+                assert heard or game.state != "leased"
 
     def teardown(self):
         """In the end all VMs come back and play, and every evaluation that was accepted ends."""
@@ -201,7 +219,7 @@ class DispatchLaws(RuleBasedStateMachine):
 
 
 DispatchLaws.TestCase.settings = settings(
-    max_examples=80,
+    max_examples=150,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],  # other work on the machine is no error of the laws
