@@ -42,7 +42,7 @@ class VmLaws(RuleBasedStateMachine):
         self.vm = Vm(LIMITS)
         self.supervision = Supervision(RestartIntensity(limit=1, window_s=50.0), RUNGS)
         self.power, self.runs_as = "absent", 0
-        self.is_connected = False
+        self.connected_as = None
         self.call = None
         self.took_effect = False
         self.incarnations = [0]
@@ -121,6 +121,11 @@ class VmLaws(RuleBasedStateMachine):
     def truth(self):
         return self.power, self.runs_as if self.power == "running" else 0
 
+    @rule()
+    def all_goes_well_until_it_is_ready(self):
+        self.step(DesiredSet(Desired.RUNNING))
+        self.obey_until(lambda: self.vm.phase is AgentPhase.READY)
+
     # --- the driver and the host
 
     @precondition(lambda self: self.call and not self.took_effect)
@@ -144,6 +149,7 @@ class VmLaws(RuleBasedStateMachine):
 
     @rule()
     def the_host_is_asked(self):
+        """The answer may take its time."""
         self.answers.append((self.now, *self.truth()))
         self.now += 1.0
 
@@ -174,7 +180,7 @@ class VmLaws(RuleBasedStateMachine):
     @precondition(lambda self: self.power == "running" and self.runs_as)
     @rule()
     def the_agent_says_hello(self):
-        self.is_connected = True
+        self.connected_as = self.runs_as
         self.step(AgentCame(self.runs_as))
 
     @rule(incarnation=st.integers(0, 2))
@@ -182,13 +188,13 @@ class VmLaws(RuleBasedStateMachine):
         if incarnation < self.incarnations[-1]:
             self.step(AgentCame(incarnation))
 
-    @precondition(lambda self: self.is_connected)
+    @precondition(lambda self: self.connected_as)
     @rule()
     def the_connection_breaks(self):
-        self.is_connected = False
+        self.connected_as = None
         self.step(AgentDisconnected())
 
-    @precondition(lambda self: self.is_connected)
+    @precondition(lambda self: self.connected_as)
     @rule(event=st.sampled_from([AgentSilent(), AgentFaulted("of no use")]))
     def the_agent_is_silent_or_of_no_use(self, event):
         self.step(event)
@@ -229,13 +235,12 @@ class VmLaws(RuleBasedStateMachine):
         self.timers.clear()
         self.words.clear()
         self.answers.clear()
-        self.is_connected = self.failed_without_a_word = False
+        self.connected_as, self.failed_without_a_word = None, False
 
     # --- the end
 
     def obey_until(self, is_reached):
-        """From now on all goes well; `is_reached` within a bounded number of steps."""
-        self.answers.clear()
+        """Nothing goes wrong until `is_reached`, within a bounded number of steps."""
         for _ in range(40):
             if is_reached():
                 return
@@ -248,7 +253,7 @@ class VmLaws(RuleBasedStateMachine):
                 self.its_supervisors_word_arrives()
             elif self.supervision.in_quarantine and self.vm.desired is Desired.RUNNING:
                 self.it_is_released()
-            elif self.power == "running" and self.runs_as and not self.is_connected:
+            elif self.power == "running" and self.runs_as and self.connected_as != self.runs_as:
                 self.the_agent_says_hello()
             else:
                 self.now += 1.0
@@ -260,7 +265,6 @@ class VmLaws(RuleBasedStateMachine):
         self.step(DesiredSet(Desired.OFF))
         self.obey_until(lambda: self.told_off)
         self.step(DesiredSet(Desired.RUNNING))
-        self.is_connected = False
         self.obey_until(lambda: self.vm.phase is AgentPhase.READY)
         self.step(DesiredSet(Desired.GONE))
         self.obey_until(lambda: self.told_off)
