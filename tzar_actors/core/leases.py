@@ -61,8 +61,9 @@ class Leases:
 
     def end(self, game: Game) -> list[RunningAttempt]:
         """`game` has ended. The attempts that no longer count are returned."""
+        if game.state == "queued":
+            self._queue.remove(game)
         game.state = "ended"
-        self._queue.remove(game)
         called_off = [self.attempts[name] for name in sorted(game.attempts)]
         for attempt in called_off:
             self.forget(attempt)
@@ -80,8 +81,9 @@ class Leases:
     def hold(self, attempt: RunningAttempt) -> None:
         """Its VM can be heard: nobody else needs to play its game."""
         attempt.freed = False
+        if attempt.game.state == "queued":
+            self._queue.remove(attempt.game)
         attempt.game.state = "leased"
-        self._queue.remove(attempt.game)
 
     def forget(self, attempt: RunningAttempt) -> None:
         """No result of `attempt` counts any more."""
@@ -150,6 +152,8 @@ class Leases:
     def give_out(self, at: float) -> list[DispatchCommand]:
         """Gives games to idle VMs while there are both."""
         commands: list[DispatchCommand] = []
+        if not self._idle or not self._queue:
+            return commands
         for vm in tuple(self._idle):
             state = self._vms[vm]
             game = self._queue.take(vm, self._fleet, state.last_digest)
@@ -161,6 +165,7 @@ class Leases:
             name = f"{self.epoch}.{self._number}"
             asked = game.evaluation.asked
             del self._idle[vm]
+            game.state = "leased"
             state.busy_with, state.last_digest = name, asked.digest
             self.add(RunningAttempt(name, game, vm, state.incarnation, at))
             commands.append(SendPlay(vm, state.incarnation, name, asked, game.index))

@@ -90,13 +90,16 @@ class GameQueue:
             fleet: the VMs that there are: a game avoids those that failed it, unless there is no other.
             last_digest: of the genome that the VM played last: it lies in its cache.
         """
-        game = next((g for g in self._again if vm not in g.avoid or not fleet - g.avoid), None)
-        if game is None and self._first:
-            game = next(iter(self._first))
-            if game.evaluation.asked.size > INLINE_LIMIT_BYTES:
-                game = self._near(game, last_digest)
-        if game is not None:
-            self.remove(game)
+        for game in self._again:
+            if vm not in game.avoid or not fleet - game.avoid:
+                del self._again[game]
+                return game
+        if not self._first:
+            return None
+        game = next(iter(self._first))
+        if game.evaluation.asked.size > INLINE_LIMIT_BYTES:
+            game = self._near(game, last_digest)
+        del self._first[game]
         return game
 
     def _near(self, first: Game, last_digest: bytes) -> Game:
