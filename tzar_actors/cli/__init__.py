@@ -1,0 +1,1 @@
+"""The command `tzar`, one module a command."""
