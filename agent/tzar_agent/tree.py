@@ -24,6 +24,9 @@ __all__ = ["EVALUATOR_MARK", "FLEET_MARK", "VM_MARK", "SurvivorsError", "Tree", 
 FLEET_MARK, VM_MARK, EVALUATOR_MARK = "TZAR_FLEET", "TZAR_VM", "TZAR_EVALUATOR"
 
 
+_BIRTH_S = 1.0  # a fork and its exec take milliseconds; on a starved machine, longer
+
+
 class SurvivorsError(RuntimeError):
     """Processes that could not be ended.
 
@@ -47,12 +50,7 @@ def marked(fleet: str, vm: str | None = None, evaluator: str | None = None) -> l
         vm: the VM's name; None: any.
         evaluator: the number of the evaluator process; None: any, and the agent itself.
     """
-    wanted = {FLEET_MARK: fleet}
-    if vm is not None:
-        wanted[VM_MARK] = vm
-    if evaluator is not None:
-        wanted[EVALUATOR_MARK] = evaluator
-    return _marked_linux(wanted) if sys.platform == "linux" else _marked_elsewhere(wanted)
+    return _look(_wanted(fleet, vm, evaluator))[0]
 
 
 def end_marked(
@@ -77,14 +75,16 @@ def end_marked(
     Raises:
         SurvivorsError: some could not be ended.
     """
+    wanted = _wanted(fleet, vm, evaluator)
     spared = {os.getpid(), *spare}
     give_up_at = time.monotonic() + timeout_s
     killed: set[int] = set()
     pause = threading.Event()  # never set: a wait that also works on Windows' coarse clock
     while True:
-        alive = [pid for pid in marked(fleet, vm, evaluator) if pid not in spared]
+        found, unborn = _look(wanted)
+        alive = [pid for pid in found if pid not in spared]
         dying = [pid for pid in killed if pid not in alive and _is_dying(pid)]
-        if not alive and not dying:
+        if not alive and not dying and not unborn:
             return len(killed)
         if time.monotonic() > give_up_at:
             raise SurvivorsError([*alive, *dying], f"processes of fleet {fleet}, VM {vm or 'any'}", timeout_s)
@@ -179,9 +179,19 @@ class Tree:
         return code
 
 
-def _marked_linux(wanted: Mapping[str, str]) -> list[int]:
+def _wanted(fleet: str, vm: str | None, evaluator: str | None) -> dict[str, str]:
+    marks = {FLEET_MARK: fleet, VM_MARK: vm, EVALUATOR_MARK: evaluator}
+    return {name: value for name, value in marks.items() if value is not None}
+
+
+def _look(wanted: Mapping[str, str]) -> tuple[list[int], list[int]]:
+    """The living processes with these marks, and those of which it cannot be told yet."""
+    return _look_on_linux(wanted) if sys.platform == "linux" else (_marked_elsewhere(wanted), [])
+
+
+def _look_on_linux(wanted: Mapping[str, str]) -> tuple[list[int], list[int]]:
     needles = [f"\0{name}={value}\0".encode() for name, value in wanted.items()]
-    found = []
+    found, unborn = [], []
     for entry in os.listdir("/proc"):  # noqa: PTH208  # a pass over all processes is on the way of each ended game
         if not entry.isdigit():
             continue
@@ -197,7 +207,26 @@ def _marked_linux(wanted: Mapping[str, str]) -> list[int]:
             os.close(fd)
         if all(needle in environ for needle in needles):
             found.append(int(entry))
-    return found
+        elif environ == b"\0" and _is_in_exec(entry):
+            unborn.append(int(entry))
+    return found, unborn
+
+
+def _is_in_exec(pid: str) -> bool:
+    """Whether a process that shows no environment may only not show it yet: in the middle of its exec it has none.
+
+    Kernel threads and zombies have no program; a process that has none for longer than an exec takes was given none.
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115  # on the way of each ended game, as above
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123  # likewise
+            state, *fields = stat.read().rpartition(b")")[2].split()
+    except (OSError, ValueError):
+        return False
+    began_s = int(fields[18]) / os.sysconf("SC_CLK_TCK")  # field 22 of proc(5)'s stat; `state` is the third
+    return state not in (b"Z", b"X") and time.clock_gettime(time.CLOCK_BOOTTIME) - began_s < _BIRTH_S
 
 
 def _read_all(fd: int) -> bytes:

@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+import tzar_agent.tree as trees
 from tzar_agent.tree import Tree, end_marked, marked
 
 
@@ -105,3 +106,38 @@ def test_a_pass_over_the_process_table_costs_little_for_each_process(fleet):
         marked(fleet)
         best = min(best, time.perf_counter() - began)
     assert best / count < 100e-6  # ten times what it takes on an idle machine
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a new process has its environment from the start")
+def test_a_process_in_the_middle_of_its_exec_shows_no_mark_yet_and_is_ended_all_the_same(fleet, monkeypatch):
+    environ = {**os.environ, "TZAR_FLEET": fleet, "TZAR_VM": "vm-1"}
+    born = subprocess.Popen(["sleep", "300"], env=environ, start_new_session=True)
+    looks = []
+
+    def as_the_kernel_shows_it(fd, read=trees._read_all):
+        content = read(fd)
+        if f"TZAR_FLEET={fleet}".encode() not in content:
+            return content
+        looks.append(content)
+        return b"" if len(looks) <= 3 else content
+
+    monkeypatch.setattr(trees, "_read_all", as_the_kernel_shows_it)
+    try:
+        assert end_marked(fleet, "vm-1") == 1
+        assert born.wait(5) == -9
+    finally:
+        born.kill()
+        born.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere environments are read by psutil")
+def test_a_process_without_any_environment_is_not_waited_for_longer_than_a_birth_takes(fleet):
+    bare = subprocess.Popen(["sleep", "300"], env={})
+    try:
+        began = time.monotonic()
+        assert end_marked(fleet) == 0
+        assert time.monotonic() - began < 2
+        assert bare.poll() is None
+    finally:
+        bare.kill()
+        bare.wait()
