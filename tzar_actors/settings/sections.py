@@ -35,7 +35,8 @@ class Fleet(Section):
     on_trainer_exit: Literal["drain", "linger", "stop"] = Field(
         default="drain",
         description="When the last trainer has gone. drain: finish what was accepted, then end; "
-        "linger: wait for the next trainer; stop: end now, what is open stays in the journal.",
+        "linger: wait for the next trainer; stop: end now, what is open stays in the journal. "
+        "`tzar supervise` lingers, unless its own option says otherwise.",
     )
     drain_grace_s: Annotated[float, Field(strict=True, ge=0)] = Field(
         default=10.0,
@@ -149,10 +150,6 @@ class Limits(Section):
 
     genome_mib: Count = Field(default=64, description="The largest genome, in MiB.")
     queue: Count = Field(default=100_000, description="How many evaluations may be open at once.")
-    spool_gib: Count = Field(
-        default=20, description="How much disk genomes and artifacts may take in the state folder, in GiB."
-    )
-    artifact_mib: Count = Field(default=64, description="The largest artifact of a game, in MiB.")
     cache_mib: Count = Field(
         default=512, description="How much disk an agent keeps for genomes that may be asked for again, in MiB."
     )
