@@ -22,7 +22,7 @@ from tzar_actors.client.protocol import (
     Shutdown,
     TrainerHello,
 )
-from tzar_actors.events.catalogue import FrameDropped, TrainerConnected, TrainerDisconnected
+from tzar_actors.events.catalogue import FrameDropped, LoopLate, TrainerConnected, TrainerDisconnected
 from tzar_agent.protocol.messages import (
     CONTROL_LIMIT_BYTES,
     AgentHeartbeat,
@@ -141,6 +141,8 @@ def test_the_loops_own_lateness_is_no_agents_silence(gateway):
     gateway.turn_for(0.6)
     assert gateway.loop.late_s >= stuck_s
     assert actor.of(AgentQuiet) == []
+    (late,) = [event for event in gateway.events.events if isinstance(event, LoopLate)]
+    assert late.seconds == pytest.approx(stuck_s, abs=1.0)
     assert "vm-1" in gateway.control.peers.agents
 
 

@@ -13,7 +13,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from tzar_actors.actors.messages import AgentHello, AgentLeft, AgentOverdue, AgentQuiet, AgentResult
 from tzar_actors.client.protocol import SUBMIT_LIMIT_BYTES
-from tzar_actors.events.catalogue import AgentRefused, FrameDropped, PeerRejected
+from tzar_actors.events.catalogue import AgentRefused, FrameDropped, LoopLate, PeerRejected
 from tzar_actors.events.sink import EventSink
 from tzar_actors.gateway.authority import Authority
 from tzar_actors.gateway.keys import KeyPair, KeyRing
@@ -88,6 +88,7 @@ class ControlServer:
         self._log = log
         self._heartbeats = heartbeats
         self._codec = control_codec()
+        self._late_told_s = 0.0
         self._acknowledging = False
         self._welcome: Callable[[], Welcome] | None = None
         self._actors: dict[str, pykka.ActorRef[Any]] = {}
@@ -295,6 +296,9 @@ class ControlServer:
 
     def _look_for_silence(self) -> None:
         now, late_s = self._loop.now(), self._loop.late_s
+        if late_s > self._late_told_s:
+            self._log.emit(LoopLate(late_s - self._late_told_s))
+            self._late_told_s = late_s
         limit_s = self._heartbeats.interval_s * self._heartbeats.misses
         for peer in list(self.peers.agents.values()):
             silent_s = now - peer.heard_at - (late_s - peer.late_s)
