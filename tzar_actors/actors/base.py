@@ -1,5 +1,6 @@
 """What all actors that decide share: step the machine, journal what must survive, carry out the rest."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
@@ -26,13 +27,13 @@ class MachineActor(LoopActor, Generic[Command]):
         self.journal = journal
         self._timers: dict[str, tuple[object, Timer]] = {}
 
+    @abstractmethod
     def decide(self, message: Any) -> Iterable[Command]:
         """The machine's commands for `message`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def carry_out(self, command: Command) -> None:
         """Does what a command says."""
-        raise NotImplementedError
 
     def on_receive(self, message: Any) -> None:
         """Pykka's hook: one message."""

@@ -18,6 +18,7 @@ from tzar_actors.actors.messages import (
     TrainerLeft,
     TrainerSaid,
     VmIsOff,
+    VmIsQuarantined,
     VmObserved,
 )
 from tzar_actors.actors.vm_supervisor import VmSupervisor
@@ -49,6 +50,7 @@ class FleetActor(MachineActor[None]):
         self._host_of: dict[str, str] = {}
         self._hosts: dict[str, HostWiring] = {host.name: host for host in wiring.hosts}
         self._asked: dict[str, bool] = {}  # hosts with a question under way; True: ask again after it
+        self._fleet: frozenset[str] = frozenset()  # the VMs that games may wait for
         self._trainers: set[str] = set()
         self._leaving: set[str] = set()
         self._stopping = False
@@ -60,13 +62,13 @@ class FleetActor(MachineActor[None]):
         for host in self._wiring.hosts:
             for vm in host.vms:
                 self._supervise(host, vm, journalled.get(vm), Desired.RUNNING)
-        fleet = frozenset(self._supervisors)
+        self._fleet = frozenset(self._supervisors)
         for vm, known in journalled.items():
-            if vm not in fleet and known.machine_id is not None and known.host in self._hosts:
+            if vm not in self._fleet and known.machine_id is not None and known.host in self._hosts:
                 # The configuration wants fewer VMs than were made: this one has to go.
                 self._supervise(self._hosts[known.host], vm, known, Desired.GONE)
                 self._leaving.add(vm)
-        self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), fleet))
+        self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), self._fleet))
         self.set_timer("ask", _ASK_EACH_S)
         self.set_timer("no trainer", self._wiring.drain_grace_s)
 
@@ -100,6 +102,9 @@ class FleetActor(MachineActor[None]):
                 self._shut(Shut(mode, f"trainer {trainer} asked for it"), for_good=True)
             case Shut():
                 self._shut(message, for_good=True)
+            case VmIsQuarantined(vm):
+                self._fleet -= {vm}
+                self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), self._fleet))
             case VmIsOff(vm):
                 self._is_off(vm)
             case _:

@@ -37,6 +37,7 @@ __all__ = [
     "VmHasFailed",
     "VmHasSettled",
     "VmIsOff",
+    "VmIsQuarantined",
     "VmObserved",
     "VmRecover",
 ]
@@ -232,6 +233,13 @@ class VmActorDied:
 @dataclass(frozen=True, slots=True)
 class VmIsOff:
     """VmActor to FleetActor: the VM is off, or gone, as was wanted."""
+
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmIsQuarantined:
+    """VmSupervisor to FleetActor: nothing brought the VM back, so no game may wait for it."""
 
     vm: str
 

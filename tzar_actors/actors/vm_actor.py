@@ -189,7 +189,8 @@ class VmActor(MachineActor[VmCommand]):
             case ReportSettled():
                 self._supervisor.tell(VmHasSettled(self._vm))
             case ReportOff():
-                self._show_no_agent("off", "")
+                if self._row.state != "quarantined":  # off as well, which is the lesser news
+                    self._show_no_agent("off", "")
                 dispatcher.tell(VmGone(now, self._vm, "its VM was stopped"))
                 self._wiring.fleet.tell(VmIsOff(self._vm))
             case _:

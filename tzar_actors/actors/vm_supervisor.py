@@ -14,6 +14,7 @@ from tzar_actors.actors.messages import (
     VmActorDied,
     VmHasFailed,
     VmHasSettled,
+    VmIsQuarantined,
     VmObserved,
     VmRecover,
 )
@@ -103,7 +104,9 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
             case Quarantine(reason):
                 self._row.state, self._row.detail = "quarantined", reason
                 self._wiring.log.emit(catalogue.VmQuarantined(self._vm, reason))
+                self._desired = Desired.OFF  # also for an actor that takes this one's place
                 self._tell_actor(SetDesired(Desired.OFF))
+                self._wiring.fleet.tell(VmIsQuarantined(self._vm))
             case _:
                 assert_never(command)
 
