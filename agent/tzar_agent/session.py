@@ -62,6 +62,7 @@ __all__ = ["Session"]
 
 ANSWER_WITHIN_S = 10.0  # a dial or a hello that got no answer for so long is given up
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0  # between two dials
+ROOM = 16  # orders at once: one is played, the others wait
 KEPT_NAMED = 4_000  # names in one hello, so that it stays below the frame's limit with the longest names
 
 
@@ -90,6 +91,7 @@ class Session:
         self.orphan_s = orphan_s
         self.kept = dict.fromkeys(kept)
         self.job: Job | None = None
+        self.waiting: dict[str, Play] = {}  # orders whose turn has not come
         self.welcome: Welcome | None = None  # of the connection that stands; None: none does
         self.evaluator: bytes | None = None  # the one that is equipped
         self.wanted: bytes | None = None  # the one that the latest welcome names
@@ -201,6 +203,7 @@ class Session:
     def _give_up(self, reason: str) -> list[Command]:
         attempt = self.job.play.attempt if self.job else None
         self.job = None
+        self.waiting.clear()
         ending: Command = Park(reason) if self.orphan_s is None else Exit(reason)
         return [Abandon(attempt), ending] if attempt is not None else [ending]
 
@@ -211,13 +214,14 @@ class Session:
             playing = Playing(play.attempt, play.evaluation, play.game, play.digest)
         who = self.who
         kept = tuple(self.kept)[-KEPT_NAMED:]
-        return Hello(PROTOCOL_VERSION, who.vm, who.incarnation, who.software, who.pid, playing, kept)
+        return Hello(PROTOCOL_VERSION, who.vm, who.incarnation, who.software, who.pid, playing, kept, ROOM)
 
     def _lost(self, at: float, jitter: float, reason: str) -> list[Command]:
         if self.dial_at is not None:
             return []  # lost already
         was_known = self.welcome is not None or self.answer_by is not None
         self.welcome = self.beat_at = self.answer_by = None
+        self.waiting.clear()  # no hello names them: they are given to whoever is there
         # Full jitter above half the delay keeps agents that lost one supervisor from coming back in one instant.
         delay = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(self.failures, 16)) * (0.5 + jitter / 2)
         self.failures += 1
@@ -233,18 +237,23 @@ class Session:
         if job is None:
             self.job = Job(play, at)
             return [Obtain(play)]
-        if job.play.attempt == play.attempt:
+        if job.play.attempt == play.attempt or play.attempt in self.waiting:
             return []
-        reason = f"the agent is busy with attempt {job.play.attempt} ({job.stage}); it plays one game at a time"
+        if len(self.waiting) < ROOM - 1:
+            self.waiting[play.attempt] = play
+            return []
+        reason = f"the agent is busy with attempt {job.play.attempt} ({job.stage}), and {ROOM - 1} orders wait behind it"
         return self._report(result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
 
     def _cancel(self, at: float, attempt: str) -> list[Command]:
         job = self._job_of(attempt)
+        verdict = Verdict("cancelled", reason="cancelled by the supervisor")
         if job is None:
             if attempt in self.kept:
                 return [Resend(attempt)]
+            if (play := self.waiting.pop(attempt, None)) is not None:
+                return self._report(result_of(play, 0.0, verdict))
             return [Note("info", f"cancel of attempt {attempt}, which is not here; ignored")]
-        verdict = Verdict("cancelled", reason="cancelled by the supervisor")
         if job.stage == "fetching":
             return [Abandon(attempt), *self._finish(job, at, verdict)]
         return self._end(job, verdict)
@@ -271,6 +280,10 @@ class Session:
         commands += self._equip()
         if self.is_orphan:
             commands.append(Exit("no supervisor was heard; the last game is done and its result is kept"))
+        elif self.waiting:
+            following = self.waiting.pop(next(iter(self.waiting)))
+            self.job = Job(following, at)
+            commands.append(Obtain(following))
         return commands
 
     def _report(self, result: Result) -> list[Command]:

@@ -252,7 +252,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
 
     def _attempt_over(self, over: AttemptOver) -> None:
         story = over.story
-        if story.status == "lost":
+        if story.status in ("lost", "unplayed"):
             self._wiring.board.attempts_lost += 1
             self._wiring.log.emit(catalogue.AttemptLost(story.attempt, over.key, over.game, story.vm, story.reason))
             return

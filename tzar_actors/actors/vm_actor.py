@@ -63,7 +63,7 @@ from tzar_actors.drivers.base import PowerState, VmStatus
 from tzar_actors.events import catalogue
 from tzar_actors.gateway.keys import KeyPair
 from tzar_agent.protocol.identity import Identity
-from tzar_agent.protocol.messages import Playing
+from tzar_agent.protocol.messages import Play, Playing
 
 __all__ = ["VmActor"]
 
@@ -75,6 +75,7 @@ class _Agent:
     pid: int
     playing: Playing | None
     kept: tuple[str, ...]
+    room: int
 
 
 class VmActor(MachineActor[VmCommand]):
@@ -110,6 +111,7 @@ class VmActor(MachineActor[VmCommand]):
         self._machine = Vm(wiring.vm_limits, row.incarnation)
         self._machine.desired = desired
         self._agent: _Agent | None = None
+        self._orders: dict[str, Play] = {}  # what its agent was ordered and has not reported, in order
         self._booted_at: float | None = None
 
     def on_start(self) -> None:
@@ -130,8 +132,9 @@ class VmActor(MachineActor[VmCommand]):
                 return self._result(message)
             case Order(play):
                 if self._wiring.gateway.send(self._vm, play):
-                    self._row.state, self._row.attempt = "playing", play.attempt
-                    self._row.evaluation, self._row.game = play.evaluation, play.game
+                    self._orders[play.attempt] = play
+                    if len(self._orders) == 1:
+                        self._show_playing(play)
                 return ()
             case CallAnswer():
                 return self._call_ended(message) if message.generation == self._generation else ()
@@ -139,7 +142,7 @@ class VmActor(MachineActor[VmCommand]):
                 incarnation = status.incarnation if status else 0
                 return self._step(Seen(_power(status, is_known), incarnation, asked_at))
             case AgentHello(hello):
-                self._agent = _Agent(hello.pid, hello.playing, hello.kept)
+                self._agent = _Agent(hello.pid, hello.playing, hello.kept, hello.room)
                 return self._step(AgentCame(hello.incarnation))
             case AgentLeft():
                 self.log(catalogue.AgentDisconnected(self._vm))
@@ -208,7 +211,11 @@ class VmActor(MachineActor[VmCommand]):
 
     def _result(self, message: AgentResult) -> Iterable[VmCommand]:
         result = message.result
-        if self._row.attempt == result.attempt:
+        was_first = self._row.attempt == result.attempt
+        self._orders.pop(result.attempt, None)
+        if was_first and (following := next(iter(self._orders.values()), None)) is not None:
+            self._show_playing(following)
+        elif was_first:
             self._show_idle()
         if self._agent is not None and self._agent.playing and self._agent.playing.attempt == result.attempt:
             self._agent.playing = None
@@ -220,17 +227,15 @@ class VmActor(MachineActor[VmCommand]):
 
     def _report_ready(self, incarnation: int, adopted: bool) -> None:
         agent = self._agent
-        playing, kept = (agent.playing, agent.kept) if agent else (None, ())
+        playing, kept, room = (agent.playing, agent.kept, agent.room) if agent else (None, (), 1)
         pid = agent.pid if agent else 0
         self._row.pid = pid
-        if playing is None:
-            self._show_idle()
-        else:
-            self._row.state, self._row.attempt = "playing", playing.attempt
-            self._row.evaluation, self._row.game = playing.evaluation, playing.game
+        self._show_idle()
+        if playing is not None:
+            self._show_playing(playing)
         seconds = self.loop.now() - self._booted_at if self._booted_at is not None else 0.0
         self.log(catalogue.VmReady(self._vm, incarnation, pid, seconds, adopted))
-        self._wiring.dispatcher.tell(VmReady(self.loop.now(), self._vm, incarnation, playing, kept))
+        self._wiring.dispatcher.tell(VmReady(self.loop.now(), self._vm, incarnation, playing, kept, room))
 
     def _boot(self, boot: Boot) -> None:
         keys = KeyPair.make()
@@ -282,7 +287,12 @@ class VmActor(MachineActor[VmCommand]):
                 assert_never(answer.verb)
         return self._step(CallDone(now))
 
+    def _show_playing(self, order: Play | Playing) -> None:
+        row = self._row
+        row.state, row.attempt, row.evaluation, row.game = "playing", order.attempt, order.evaluation, order.game
+
     def _show_idle(self) -> None:
+        self._orders.clear()
         self._row.state = "idle"
         self._row.attempt = self._row.evaluation = self._row.game = None
 

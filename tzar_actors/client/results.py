@@ -18,7 +18,7 @@ class AttemptResult:
         id: never issued twice.
         vm: where it was played.
         incarnation: of that VM.
-        status: `scored`, `fault`, `timed_out`, `cancelled`, `agent_fault` or `lost`.
+        status: `scored`, `fault`, `timed_out`, `cancelled`, `agent_fault`, `lost` or `unplayed`.
         seconds: how long it took.
         reason: why it did not score; empty when it did.
         exit_code: of the evaluator, when it ended by itself and badly.

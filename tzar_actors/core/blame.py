@@ -42,6 +42,7 @@ def judge(attempts: Sequence[AttemptStory], policy: BlamePolicy) -> Retry | Verd
         attempts: those that have ended, oldest first, at least one.
         policy: the limits.
     """
+    attempts = [a for a in attempts if a.status != "unplayed"]
     faults = {a.vm for a in attempts if a.status == "fault"}
     over = {a.vm for a in attempts if a.status == "timed_out"}
     if len(faults) >= 2:

@@ -111,8 +111,9 @@ class Dispatch:
                 self._leases.vm_silent(vm)
                 return self._leases.give_out(at)
             case VmGone(at, vm, cause):
+                commands = self._lose(at, vm, cause)
                 self._leases.vm_gone(vm)
-                return [*self._lose(at, vm, cause), *self._leases.give_out(at)]
+                return [*commands, *self._leases.give_out(at)]
             case FleetChanged(at, vms):
                 return self._fleet_changed(at, vms)
             case CancelAsked(at, key):
@@ -182,7 +183,7 @@ class Dispatch:
                 self._leases.forget(attempt)
             commands.extend(self._count(event.at, game, vm, event.incarnation, result))
         commands.append(Acknowledge(vm, result.attempt))
-        self._leases.vm_finished(vm, result.attempt)
+        self._leases.vm_finished(vm, result.attempt, result.seconds)
         commands.extend(self._leases.give_out(event.at))
         return commands
 
@@ -262,9 +263,9 @@ class Dispatch:
         known = {*event.kept, playing.attempt} if playing else event.kept
         commands = self._lose(at, vm, "its agent does not know of it", incarnation, known)
         if playing is None:
-            self._leases.vm_ready(vm, incarnation, None, b"")
+            self._leases.vm_ready(vm, incarnation, None, b"", event.room)
         else:
-            self._leases.vm_ready(vm, incarnation, playing.attempt, playing.digest)
+            self._leases.vm_ready(vm, incarnation, playing.attempt, playing.digest, event.room)
             commands.extend(self._adopt(event, playing))
         return [*commands, *self._leases.give_out(at)]
 
@@ -291,13 +292,21 @@ class Dispatch:
     def _lose(
         self, at: float, vm: str, cause: str, incarnation: int | None = None, spare: Collection[str] = ()
     ) -> list[DispatchCommand]:
-        """Revokes the attempts of `vm`, except those of `incarnation` that are named by `spare`."""
+        """Revokes the attempts of `vm`, except those of `incarnation` that are named by `spare`.
+
+        Only the first of its orders can have been played when it failed: the others say nothing of their games.
+        """
         commands: list[DispatchCommand] = []
+        orders = self._leases.orders_of(vm)
         for attempt in self._leases.of(vm):
-            if attempt.incarnation == incarnation and attempt.attempt in spare:
+            name = attempt.attempt
+            if attempt.incarnation == incarnation and name in spare:
                 continue
-            if attempt.attempt in self.attempts:  # it may have been called off with an evaluation that ended just now
-                commands.extend(self._revoke(at, attempt, "lost", cause))
+            if name in self.attempts:  # it may have been called off with an evaluation that ended just now
+                if name in orders and name != orders[0]:
+                    commands.extend(self._revoke(at, attempt, "unplayed", f"{cause}, before its turn came"))
+                else:
+                    commands.extend(self._revoke(at, attempt, "lost", cause))
         return commands
 
     def _revoke(self, at: float, attempt: RunningAttempt, status: AttemptStatus, cause: str) -> list[DispatchCommand]:

@@ -78,13 +78,14 @@ class FleetChanged:
 
 @dataclass(frozen=True, slots=True)
 class VmReady:
-    """The VM's agent is here. `playing` and `kept` are what its hello said."""
+    """The VM's agent is here. `playing`, `kept` and `room` are what its hello said."""
 
     at: float
     vm: str
     incarnation: int
     playing: Playing | None = None
     kept: tuple[str, ...] = ()
+    room: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,14 @@
 """Who plays what: the VMs, their attempts, and the games that wait. It gives games out and keeps its indexes equal.
 
+A VM plays one game at a time. While its games are so short that the way between two of them costs more than they do,
+it is ordered a few ahead, as many as it plays in `_AHEAD_S`. A game that is tried again is never ordered ahead and has
+its VM alone, so that what happens then is its own doing.
+
 What a result means, and when a game has ended, is not decided here.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from tzar_actors.core.dispatch_events import DispatchCommand, Keep, SendPlay
 from tzar_actors.core.queue import Game, GameQueue, RunningAttempt
@@ -11,14 +16,25 @@ from tzar_actors.core.records import AttemptRecord
 
 __all__ = ["Leases"]
 
+_AHEAD_S: Final = 0.01  # of games that wait at a VM: as long as another VM would need to get them instead
+
 
 @dataclass(slots=True)
 class _VmState:
     incarnation: int = 0
     is_here: bool = False
-    busy_with: str | None = None  # what its agent plays, whether it counts or not
+    orders: dict[str, None] = field(default_factory=dict)  # what its agent plays and has to play, counting or not
+    room: int = 1  # orders that its agent takes at once
+    pace_s: float | None = None  # a game's length here, since its boot; None: it has played none
+    is_alone: bool = False  # what it plays was tried before
     last_digest: bytes = b""
     attempts: set[str] = field(default_factory=set)
+
+    def depth(self) -> int:
+        """How many orders it may have now."""
+        if self.is_alone or self.pace_s is None:
+            return 1
+        return self.room if self.pace_s * self.room <= _AHEAD_S else max(1, int(_AHEAD_S / self.pace_s))
 
 
 class Leases:
@@ -35,6 +51,7 @@ class Leases:
         self._queue = GameQueue()
         self._vms: dict[str, _VmState] = {}
         self._idle: dict[str, None] = {}
+        self._fast: dict[str, None] = {}  # those that are not idle, and that a game may be ordered ahead of
         self._fleet: frozenset[str] = frozenset()
 
     # --- games
@@ -92,34 +109,62 @@ class Leases:
         self._vms[attempt.vm].attempts.discard(attempt.attempt)
 
     def of(self, vm: str) -> list[RunningAttempt]:
-        """The attempts of `vm` whose results may still count."""
+        """The attempts of `vm` whose results may still count, in the order in which they are played there."""
         state = self._vms.get(vm)
-        return [self.attempts[name] for name in sorted(state.attempts)] if state else []
+        return [self.attempts[name] for name in sorted(state.attempts, key=_age)] if state else []
+
+    def orders_of(self, vm: str) -> list[str]:
+        """The attempts that the agent of `vm` plays and has to play, in their order, whether they count or not."""
+        state = self._vms.get(vm)
+        return list(state.orders) if state else []
 
     # --- VMs
 
-    def vm_ready(self, vm: str, incarnation: int, playing: str | None, digest: bytes) -> None:
-        """The agent of `vm` is here; it plays the attempt `playing` of the genome `digest`, or nothing."""
+    def vm_ready(self, vm: str, incarnation: int, playing: str | None, digest: bytes, room: int) -> None:
+        """The agent of `vm` is here; it plays the attempt `playing` of the genome `digest`, or nothing.
+
+        Args:
+            vm: its name.
+            incarnation: its boot.
+            playing: what its agent plays, if anything.
+            digest: of that genome.
+            room: orders that its agent takes at once.
+        """
         state = self._vm(vm)
-        state.incarnation, state.is_here = incarnation, True
-        state.busy_with = playing
+        if state.incarnation != incarnation:
+            state.pace_s = None
+        state.incarnation, state.is_here, state.room = incarnation, True, room
+        state.orders = {} if playing is None else {playing: None}
+        state.is_alone = playing is not None
         self._idle.pop(vm, None)
+        self._fast.pop(vm, None)
         if playing is None:
             self._idle[vm] = None
         else:
             state.last_digest = digest
 
-    def vm_finished(self, vm: str, attempt: str) -> None:
-        """The agent of `vm` plays `attempt` no longer."""
+    def vm_finished(self, vm: str, attempt: str, seconds: float) -> None:
+        """The agent of `vm` plays `attempt` no longer; its game took `seconds`."""
         state = self._vms.get(vm)
-        if state is not None and state.busy_with == attempt:
-            state.busy_with = None
-            if state.is_here:
-                self._idle[vm] = None
+        if state is None or attempt not in state.orders:
+            return
+        del state.orders[attempt]
+        pace_s = state.pace_s
+        # One slow game is believed at once, fast ones only by and by: a game that waits behind a slow one waits long.
+        state.pace_s = seconds if pace_s is None or seconds >= pace_s else (pace_s + seconds) / 2
+        if not state.is_here:
+            return
+        if not state.orders:
+            state.is_alone = False
+            self._fast.pop(vm, None)
+            self._idle[vm] = None
+        elif 2 * len(state.orders) <= state.depth():  # not sooner: what is ordered together costs it one wake-up
+            self._fast[vm] = None
 
     def vm_away(self, vm: str) -> None:
         """`vm` is given nothing until it is ready again."""
         self._idle.pop(vm, None)
+        self._fast.pop(vm, None)
         if (state := self._vms.get(vm)) is not None:
             state.is_here = False
 
@@ -135,7 +180,8 @@ class Leases:
         """As `vm_away`; and its agent plays nothing any more."""
         self.vm_away(vm)
         if (state := self._vms.get(vm)) is not None:
-            state.busy_with = None
+            state.orders = {}
+            state.pace_s = None
 
     def set_fleet(self, vms: frozenset[str]) -> list[str]:
         """There are these VMs. Those that were here and are no more are returned."""
@@ -145,32 +191,56 @@ class Leases:
     def drop_vm(self, vm: str) -> None:
         """`vm` left the fleet; none of its attempts counts any more."""
         self._idle.pop(vm, None)
+        self._fast.pop(vm, None)
         del self._vms[vm]
 
     # --- giving out
 
     def give_out(self, at: float) -> list[DispatchCommand]:
-        """Gives games to idle VMs while there are both."""
+        """Gives games to idle VMs while there are both; then orders ahead, if there is more than one for each VM."""
         commands: list[DispatchCommand] = []
-        if not self._idle or not self._queue:
+        queue = self._queue
+        if not queue or not (self._idle or self._fast):
             return commands
         for vm in tuple(self._idle):
             state = self._vms[vm]
-            game = self._queue.take(vm, self._fleet, state.last_digest)
+            game = queue.take(vm, self._fleet, state.last_digest)
             if game is None:
-                if not self._queue.has_retries:
+                if not queue.has_retries:
                     break
                 continue
-            self._number += 1
-            name = f"{self.epoch}.{self._number}"
-            asked = game.evaluation.asked
             del self._idle[vm]
-            game.state = "leased"
-            state.busy_with, state.last_digest = name, asked.digest
-            self.add(RunningAttempt(name, game, vm, state.incarnation, at))
-            commands.append(SendPlay(vm, state.incarnation, name, asked, game.index))
-            commands.append(Keep(AttemptRecord(name, asked.key, game.index, vm, state.incarnation)))
+            state.is_alone = bool(game.stories)
+            self._order(at, vm, state, game, commands)
+            if state.depth() > 1:
+                self._fast[vm] = None
+        while self._fast and len(queue) > len(self._fleet) and not queue.has_retries:
+            vm = next(iter(self._fast))
+            state = self._vms[vm]
+            del self._fast[vm]
+            for _ in range(state.depth() - len(state.orders)):
+                if (game := queue.take_ahead()) is None:
+                    return commands
+                self._order(at, vm, state, game, commands)
         return commands
+
+    def _order(self, at: float, vm: str, state: _VmState, game: Game, commands: list[DispatchCommand]) -> None:
+        self._number += 1
+        name = f"{self.epoch}.{self._number}"
+        asked = game.evaluation.asked
+        game.state = "leased"
+        state.last_digest = asked.digest
+        state.orders[name] = None
+        state.attempts.add(name)
+        self.attempts[name] = RunningAttempt(name, game, vm, state.incarnation, at)
+        game.attempts.add(name)
+        commands.append(SendPlay(vm, state.incarnation, name, asked, game.index))
+        commands.append(Keep(AttemptRecord(name, asked.key, game.index, vm, state.incarnation)))
 
     def _vm(self, vm: str) -> _VmState:
         return self._vms.setdefault(vm, _VmState())
+
+
+def _age(attempt: str) -> tuple[int, int]:
+    epoch, _, number = attempt.partition(".")
+    return (int(epoch) if epoch.isdecimal() else 0, int(number) if number.isdecimal() else 0)

@@ -102,6 +102,14 @@ class GameQueue:
         del self._first[game]
         return game
 
+    def take_ahead(self) -> Game | None:
+        """The next game for a VM that has one already; None: it has to wait until a VM is idle."""
+        game = next(iter(self._first), None)
+        if game is None or game.evaluation.asked.size > INLINE_LIMIT_BYTES:
+            return None  # a large genome is better at a VM that can begin to fetch it
+        del self._first[game]
+        return game
+
     def _near(self, first: Game, last_digest: bytes) -> Game:
         """Of the next few games one whose genome this VM has, else one whose genome no VM is at: all of them move."""
         unplayed: Game | None = None

@@ -146,8 +146,9 @@ class ControlServer:
         if peer is None:
             return False
         if isinstance(message, Play):
-            peer.attempt = message.attempt
-            peer.play_due = self._loop.now() + message.time_limit_s + _OVERDUE_S
+            if not peer.orders:
+                peer.play_due = self._loop.now() + message.time_limit_s + _OVERDUE_S
+            peer.orders[message.attempt] = message.time_limit_s
         return self._send_to(peer, self._codec.encode(message))
 
     def acknowledge(self, vm: str, attempt: str) -> None:
@@ -233,8 +234,6 @@ class ControlServer:
             self._loop.now(),
             self._loop.late_s,
         )
-        if message.playing is not None:
-            agent.attempt = message.playing.attempt
         self.peers.add(agent)
         if self._welcome is not None and self._send_to(agent, self._codec.encode(self._welcome())):
             actor.tell(AgentHello(message))
@@ -259,8 +258,9 @@ class ControlServer:
         peer.heard_at, peer.late_s = self._loop.now(), self._loop.late_s
         match message:
             case Result():
-                if peer.attempt == message.attempt:
-                    peer.attempt = peer.play_due = None
+                if peer.orders.pop(message.attempt, None) is not None:
+                    following = next(iter(peer.orders.values()), None)
+                    peer.play_due = None if following is None else peer.heard_at + following + _OVERDUE_S
                 peer.actor.tell(AgentResult(peer.incarnation, message))
             case AgentHeartbeat():
                 peer.progress, peer.load, peer.memory_bytes = message.progress, message.load, message.memory_bytes
@@ -306,8 +306,9 @@ class ControlServer:
                 self.peers.drop(peer)
                 if peer.actor.is_alive():
                     peer.actor.tell(AgentQuiet(silent_s))
-            elif peer.play_due is not None and now > peer.play_due and peer.attempt is not None:
-                attempt, peer.attempt, overdue_s = peer.attempt, None, now - peer.play_due + _OVERDUE_S
+            elif peer.play_due is not None and now > peer.play_due:
+                attempt, overdue_s = next(iter(peer.orders)), now - peer.play_due + _OVERDUE_S
+                peer.play_due = None
                 if peer.actor.is_alive():
                     peer.actor.tell(AgentOverdue(attempt, overdue_s))
         self._loop.call_later(self._heartbeats.interval_s / 4, self._look_for_silence)

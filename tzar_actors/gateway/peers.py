@@ -30,7 +30,7 @@ class AgentPeer:
     pid: int
     heard_at: float
     late_s: float  # the loop's lateness when it was heard
-    attempt: str | None = None
+    orders: dict[str, float] = field(default_factory=dict)  # what it plays, then what waits: seconds that each may last
     play_due: float | None = None  # when what it plays must have ended, by our clock
     progress: int = 0
     load: float = 0.0

@@ -14,6 +14,7 @@ __all__ = [
     "BLOB_WINDOW",
     "CONTROL_LIMIT_BYTES",
     "INLINE_LIMIT_BYTES",
+    "ORDERS_LIMIT",
     "PROTOCOL_VERSION",
     "AgentHeartbeat",
     "Blob",
@@ -43,6 +44,7 @@ PROTOCOL_VERSION = 1
 CONTROL_LIMIT_BYTES = 1024 * 1024
 INLINE_LIMIT_BYTES = 64 * 1024
 BLOB_CHUNK_BYTES = 512 * 1024
+ORDERS_LIMIT = 64  # orders that one agent may have
 BLOB_WINDOW = 8  # chunks under way at once for one blob
 
 Name: TypeAlias = Annotated[str, Size(200)]
@@ -77,6 +79,7 @@ class Hello:
     pid: Count
     playing: Playing | None
     kept: Annotated[tuple[Name, ...], Items(10_000)]  # attempts whose results wait for their acknowledgement
+    room: Annotated[int, Range(1, ORDERS_LIMIT)]  # orders that it takes at once, the one that it plays among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ class SupervisorHeartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Supervisor: play this game. An agent plays one at a time."""
+    """Supervisor: play this game. An agent plays one at a time; others wait for their turn, if it has room for them."""
 
     TAG: ClassVar[str] = "play"
     attempt: Name
