@@ -1,10 +1,10 @@
 """What a `Session` wants done. Whoever runs it carries the commands out in their order."""
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tzar_agent.events import Genome
 from tzar_agent.protocol.messages import AgentState, Control, Play, Result, Welcome
+from tzar_agent.value import value
 
 __all__ = [
     "Abandon",
@@ -27,24 +27,24 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Dial:
     """Make a new connection with a fresh socket."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hangup:
     """Throw the connection away."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Send:
     """Say this to the supervisor."""
 
     message: Control
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Beat:
     """Send a heartbeat; the load and the memory are measured by whoever sends it."""
 
@@ -54,35 +54,35 @@ class Beat:
     progress: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Adopt:
     """Work as this welcome says: where blobs are, how large the cache may be."""
 
     welcome: Welcome
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Equip:
     """Replace the evaluator by the one this packed map describes. No game runs."""
 
     evaluator: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Obtain:
     """Get the genome: answered by `GenomeReady` or `GenomeFailed`. What is under way for it already starts anew."""
 
     play: Play
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Abandon:
     """Stop getting the genome or playing the game of this attempt; nobody waits for an answer."""
 
     attempt: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Start:
     """Have the evaluator play: answered by `Began`, `Progressed` and, once, `Ended`."""
 
@@ -90,14 +90,14 @@ class Start:
     genome: Genome
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EndTree:
     """End the evaluator with all its processes: answered by `Cleared` when they are gone."""
 
     attempt: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Keep:
     """Keep the result on the disk; then send it, if `send`."""
 
@@ -105,21 +105,21 @@ class Keep:
     send: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resend:
     """Send a kept result again."""
 
     attempt: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Forget:
     """The result of this attempt is acknowledged: it needs no keeping."""
 
     attempt: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Note:
     """Log this."""
 
@@ -127,14 +127,14 @@ class Note:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Park:
     """Give the identity up and wait for another."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Exit:
     """End the agent, with exit code 0."""
 

@@ -1,11 +1,12 @@
 """What may happen to a `Session`. Each event carries the time, in monotonic seconds, and any random draw."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from tzar_agent.protocol.codec import pack_value
 from tzar_agent.protocol.messages import Control, Evidence, ResultStatus
+from tzar_agent.value import value
 
 __all__ = [
     "Began",
@@ -34,7 +35,7 @@ def clipped(text: str, limit_bytes: int = TEXT_LIMIT_BYTES) -> str:
     return data.decode() if len(data) <= limit_bytes else "..." + data[3 - limit_bytes :].decode(errors="ignore")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Genome:
     """A verified genome: its bytes, or the file that holds them."""
 
@@ -43,7 +44,7 @@ class Genome:
     path: Path | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """How a game ended: the part of a `Result` that the evaluator knows. `details` is a packed map."""
 
@@ -62,14 +63,14 @@ class Verdict:
         return self if evidence is None or self.evidence is not None else replace(self, evidence=evidence)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HandshakeSucceeded:
     """The connection stands."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkLost:
     """The connection broke, or could not be made. `jitter` is a draw from [0, 1)."""
 
@@ -78,7 +79,7 @@ class LinkLost:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Received:
     """The supervisor said something."""
 
@@ -86,7 +87,7 @@ class Received:
     message: Control
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GenomeReady:
     """The attempt's genome is here and verified."""
 
@@ -95,7 +96,7 @@ class GenomeReady:
     genome: Genome
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GenomeFailed:
     """The attempt's genome cannot be had."""
 
@@ -104,7 +105,7 @@ class GenomeFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Began:
     """The game itself runs now."""
 
@@ -112,7 +113,7 @@ class Began:
     attempt: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Progressed:
     """The game reported progress, `count` times by now."""
 
@@ -122,7 +123,7 @@ class Progressed:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ended:
     """The evaluator is done with the attempt."""
 
@@ -131,7 +132,7 @@ class Ended:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cleared:
     """After `EndTree`: nothing of the evaluator is alive, or `trouble` says what is."""
 
@@ -141,7 +142,7 @@ class Cleared:
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tick:
     """Time has passed. `jitter` is a draw from [0, 1)."""
 

@@ -242,7 +242,9 @@ class Session:
         if len(self.waiting) < ROOM - 1:
             self.waiting[play.attempt] = play
             return []
-        reason = f"the agent is busy with attempt {job.play.attempt} ({job.stage}), and {ROOM - 1} orders wait behind it"
+        reason = (
+            f"the agent is busy with attempt {job.play.attempt} ({job.stage}), and {ROOM - 1} orders wait behind it"
+        )
         return self._report(result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
 
     def _cancel(self, at: float, attempt: str) -> list[Command]:

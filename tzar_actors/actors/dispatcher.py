@@ -71,6 +71,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
         self._genome_bytes = 0
         self._encoded: dict[str, bytes] = {}
         self._good_params: bytes | None = None
+        self._tells_all = wiring.log.hears(catalogue.AttemptStarted.LEVEL)
 
     def on_failure(self, *error: Any) -> None:
         """Pykka's hook: without a dispatcher nothing goes on. The process ends, and its restart is the way back."""
@@ -114,8 +115,9 @@ class Dispatcher(MachineActor[DispatchCommand]):
                     self._ended(ended)
                 case Keep(EvaluationRecord(asked)):
                     super().perform((command,))
-                    genome, games = asked.digest.hex(), len(asked.seeds)
-                    self._wiring.log.emit(catalogue.EvaluationAccepted(asked.key, genome, asked.generation, games))
+                    if self._tells_all:
+                        genome, games = asked.digest.hex(), len(asked.seeds)
+                        self._wiring.log.emit(catalogue.EvaluationAccepted(asked.key, genome, asked.generation, games))
                 case _:
                     super().perform((command,))
 
@@ -217,7 +219,9 @@ class Dispatcher(MachineActor[DispatchCommand]):
         actor = wiring.vm_actors.get(command.vm)
         if actor is not None and actor.is_alive():  # else its end comes as VmGone, and the game is given again
             actor.tell(Order(play))
-        wiring.log.emit(catalogue.AttemptStarted(command.attempt, asked.key, game, command.vm, command.incarnation))
+        if self._tells_all:
+            event = catalogue.AttemptStarted(command.attempt, asked.key, game, command.vm, command.incarnation)
+            wiring.log.emit(event)
 
     def _genome(self, asked: Evaluation) -> bytes | None:
         genome = self._genomes.get(asked.digest)

@@ -1,7 +1,6 @@
 """What the actors are told by the edges and by each other. What one machine alone understands stands in core."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import pykka
@@ -13,6 +12,7 @@ from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import VmStatus
 from tzar_agent.protocol.identity import Identity
 from tzar_agent.protocol.messages import Hello, Play, Result
+from tzar_agent.value import value
 
 __all__ = [
     "AgentHello",
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TimerRang:
     """Loop to actor: a timer of yours ran out. `token` tells it from an earlier one of that name."""
 
@@ -54,14 +54,14 @@ class TimerRang:
 # --- gateway to VmActor
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentHello:
     """Your agent is here."""
 
     hello: Hello
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentResult:
     """Your agent sent a result."""
 
@@ -69,19 +69,19 @@ class AgentResult:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentLeft:
     """Your agent's connection is gone."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentQuiet:
     """Your agent has said nothing for `seconds`."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentOverdue:
     """Your agent lives, and a game of it should have ended long ago."""
 
@@ -92,21 +92,21 @@ class AgentOverdue:
 # --- gateway to Dispatcher and FleetActor
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TrainerCame:
     """A trainer is here."""
 
     trainer: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TrainerLeft:
     """A trainer's connection is gone; it may come back."""
 
     trainer: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TrainerSaid:
     """A trainer said this."""
 
@@ -117,7 +117,7 @@ class TrainerSaid:
 # --- drivers
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DriverCall:
     """To a HostLane: call this verb, and tell `reply_to` how it ended.
 
@@ -136,7 +136,7 @@ class DriverCall:
     checkpoint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallAnswer:
     """How a driver call ended; `error` is None when it ended well. `refused`: the host could not or would not do it."""
 
@@ -148,7 +148,7 @@ class CallAnswer:
     refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HostQuestion:
     """To a HostLane: what of your host's VMs?"""
 
@@ -156,7 +156,7 @@ class HostQuestion:
     asked_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HostAnswer:
     """What a host said. `vms` is None when it could not be asked: then nothing is known."""
 
@@ -166,7 +166,7 @@ class HostAnswer:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmObserved:
     """To a VmActor: its part of a host's answer. `status` is None when the VM is absent."""
 
@@ -178,28 +178,28 @@ class VmObserved:
 # --- among the actors that decide
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Order:
     """Dispatcher to VmActor: have your agent play this."""
 
     play: Play
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AskHost:
     """VmActor to FleetActor: something happened on this host; ask it now, not at the next round."""
 
     host: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetDesired:
     """Be in this state."""
 
     desired: Desired
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmHasFailed:
     """VmActor to VmSupervisor: the VM failed; say how it comes back."""
 
@@ -208,21 +208,21 @@ class VmHasFailed:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmHasSettled:
     """VmActor to VmSupervisor: the VM has worked for a whole window."""
 
     vm: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmRecover:
     """VmSupervisor to VmActor: come back in this way, now."""
 
     rung: Rung
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmActorDied:
     """A VmActor died of an exception."""
 
@@ -230,28 +230,28 @@ class VmActorDied:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmIsOff:
     """VmActor to FleetActor: the VM is off, or gone, as was wanted."""
 
     vm: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmIsQuarantined:
     """VmSupervisor to FleetActor: nothing brought the VM back, so no game may wait for it."""
 
     vm: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Restore:
     """To the Dispatcher, before all else: take up what the journal has open. `wall`: seconds since 1970."""
 
     wall: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Shut:
     """To the FleetActor: end the fleet."""
 

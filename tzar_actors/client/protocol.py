@@ -3,12 +3,12 @@
 Outcomes travel as the bytes that the journal keeps, so that they are encoded once.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from tzar_actors.core.evaluation import Evaluation, Name, Text
 from tzar_agent.protocol.codec import Codec, Items, Range, Size
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
+from tzar_agent.value import value
 
 __all__ = [
     "SUBMIT_LIMIT_BYTES",
@@ -42,7 +42,7 @@ Keys: TypeAlias = Annotated[tuple[Name, ...], Items(100_000)]
 Encoded: TypeAlias = Annotated[bytes, Size(128 * 1024 * 1024)]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TrainerHello:
     """The first message of each connection. `trainer` is the same after a reconnect."""
 
@@ -52,7 +52,7 @@ class TrainerHello:
     software: Name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TrainerWelcome:
     """What a trainer needs to know.
 
@@ -78,7 +78,7 @@ class TrainerWelcome:
     genome_limit_bytes: Count
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Submission:
     """One evaluation that is asked for.
 
@@ -93,7 +93,7 @@ class Submission:
     is_fresh: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Submit:
     """Please evaluate these. Each is answered by `Accepted` or `Rejected`, and in time by its outcome."""
 
@@ -101,7 +101,7 @@ class Submit:
     submissions: Annotated[tuple[Submission, ...], Items(10_000)]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Accepted:
     """These are committed: nothing but a cancel keeps them from an outcome."""
 
@@ -109,7 +109,7 @@ class Accepted:
     keys: Keys
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rejected:
     """This one is not accepted."""
 
@@ -119,7 +119,7 @@ class Rejected:
     reason: Text
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelEvaluations:
     """End these. Their outcome says whether that came in time."""
 
@@ -127,7 +127,7 @@ class CancelEvaluations:
     keys: Keys
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcomes:
     """`EvaluationEnded`s, encoded."""
 
@@ -135,7 +135,7 @@ class Outcomes:
     ended: Annotated[tuple[Encoded, ...], Items(100_000)]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AskOutcomes:
     """What became of these keys, or of this generation?"""
 
@@ -145,7 +145,7 @@ class AskOutcomes:
     generation: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OutcomesAnswer:
     """The outcomes there are, and the keys that are still open; keys that are in neither are unknown."""
 
@@ -155,7 +155,7 @@ class OutcomesAnswer:
     open_keys: Keys
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AskStatus:
     """How is the fleet?"""
 
@@ -163,7 +163,7 @@ class AskStatus:
     request: Count
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StatusAnswer:
     """The snapshot, a packed map."""
 
@@ -172,7 +172,7 @@ class StatusAnswer:
     status: Encoded
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Shutdown:
     """End: after what is open (`drain`), or now (`stop`); what is open then stays in the journal."""
 
@@ -180,7 +180,7 @@ class Shutdown:
     mode: Literal["drain", "stop"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pulse:
     """Are you there?"""
 
@@ -188,7 +188,7 @@ class Pulse:
     number: Count
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PulseAnswer:
     """I am."""
 

@@ -1,16 +1,17 @@
 """What a trainer gets back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tzar_actors.core.evaluation import EvaluationEnded, Outcome
 from tzar_agent.protocol.codec import DecodeError, unpack_value
+from tzar_agent.value import value
 
 __all__ = ["AttemptResult", "EvaluationResult", "FleetStatus", "GameResult", "VmSnapshot", "result_of", "status_of"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptResult:
     """One try of one game.
 
@@ -35,7 +36,7 @@ class AttemptResult:
     tail: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GameResult:
     """One game of a genome.
 
@@ -56,7 +57,7 @@ class GameResult:
     attempts: tuple[AttemptResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EvaluationResult:
     """The one outcome of one genome's evaluation.
 
@@ -83,7 +84,7 @@ class EvaluationResult:
     games: tuple[GameResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmSnapshot:
     """One VM at the time of the question. `state`: off, booting, idle, playing, away, failed or quarantined."""
 
@@ -100,7 +101,7 @@ class VmSnapshot:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FleetStatus:
     """The fleet at the time of the question. `outcomes` counts since this start of the supervisor."""
 

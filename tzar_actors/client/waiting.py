@@ -13,7 +13,7 @@ from tzar_actors.errors import RejectedError
 __all__ = ["Pending", "Waiting"]
 
 _BATCH_BYTES: Final = 2 * 1024 * 1024
-_BATCH_ITEMS: Final = 2000
+_BATCH_ITEMS: Final = 100  # the first of them are played while the supervisor reads the others
 
 
 @dataclass(slots=True, eq=False)

@@ -1,11 +1,11 @@
 """What the dispatcher's machine is told, and what it asks for."""
 
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, EvaluationEnded
 from tzar_actors.core.records import Record
 from tzar_agent.protocol.messages import Playing, Result
+from tzar_agent.value import value
 
 __all__ = [
     "Accept",
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Submitted:
     """A trainer asks for an evaluation.
 
@@ -52,7 +52,7 @@ class Submitted:
     known: tuple[Evaluation, EvaluationEnded] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelAsked:
     """A trainer does not want this evaluation any more."""
 
@@ -60,7 +60,7 @@ class CancelAsked:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DeadlinePassed:
     """The evaluation's own time is over."""
 
@@ -68,7 +68,7 @@ class DeadlinePassed:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FleetChanged:
     """These VMs belong to the fleet and are not in quarantine, whether they run now or not."""
 
@@ -76,7 +76,7 @@ class FleetChanged:
     vms: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmReady:
     """The VM's agent is here. `playing`, `kept` and `room` are what its hello said."""
 
@@ -88,14 +88,14 @@ class VmReady:
     room: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmAway:
     """The VM's agent cannot be reached. What it plays may still end well."""
 
     vm: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmSilent:
     """The VM's game is to be played elsewhere as well; whichever result comes first counts."""
 
@@ -103,7 +103,7 @@ class VmSilent:
     vm: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmGone:
     """The VM failed, was stopped or is to be reset: its attempts are revoked."""
 
@@ -112,7 +112,7 @@ class VmGone:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reported:
     """The agent of this incarnation sent a result."""
 
@@ -127,7 +127,7 @@ DispatchEvent: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Keep:
     """Journal this."""
 
@@ -135,7 +135,7 @@ class Keep:
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Accept:
     """Tell the trainer that the evaluation is accepted."""
 
@@ -144,7 +144,7 @@ class Accept:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refuse:
     """Tell the trainer that the evaluation is not accepted, and why."""
 
@@ -155,7 +155,7 @@ class Refuse:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendPlay:
     """Order this attempt at the VM. It waits for no commit: its id cannot repeat, since the epoch is committed."""
 
@@ -167,7 +167,7 @@ class SendPlay:
     game: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendCancel:
     """Tell the VM to end this attempt."""
 
@@ -176,7 +176,7 @@ class SendCancel:
     attempt: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Acknowledge:
     """Tell the VM's agent that it may forget this result."""
 
@@ -185,7 +185,7 @@ class Acknowledge:
     attempt: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Deliver:
     """Hand the outcome to these trainers."""
 
@@ -194,7 +194,7 @@ class Deliver:
     ended: EvaluationEnded
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetDeadline:
     """Say `DeadlinePassed` after `after_s` seconds."""
 
@@ -203,7 +203,7 @@ class SetDeadline:
     after_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelDeadline:
     """The deadline is of no interest any more."""
 
@@ -211,7 +211,7 @@ class CancelDeadline:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptOver:
     """For the log: how an attempt ended that counted."""
 
@@ -222,7 +222,7 @@ class AttemptOver:
     fitness: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Drop:
     """For the log: a result that does not count, and why."""
 

@@ -1,10 +1,10 @@
 """What is asked and what comes back, as values. The trainer's protocol and the journal carry these very classes."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from tzar_agent.protocol.codec import Items, Range, Size
+from tzar_agent.value import value
 
 __all__ = ["AttemptStatus", "AttemptStory", "Evaluation", "EvaluationEnded", "GameEnded", "Outcome", "OutcomeName"]
 
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     INFRA_FAILED = "infra_failed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evaluation:
     """One genome to be played in some games.
 
@@ -50,7 +50,7 @@ class Evaluation:
     deadline_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptStory:
     """One try of one game on one VM, when it is over: the evidence.
 
@@ -68,7 +68,7 @@ class AttemptStory:
     tail: Text
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GameEnded:
     """How one game of an evaluation ended. `withdrawn`: its evaluation was already decided."""
 
@@ -81,7 +81,7 @@ class GameEnded:
     attempts: Annotated[tuple[AttemptStory, ...], Items(1000)]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EvaluationEnded:
     """The one outcome of one evaluation. `fitness`: the mean over its games, None unless every game scored."""
 

@@ -1,9 +1,9 @@
 """What the journal keeps, as values: a machine returns them as commands, and is rebuilt from them."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, EvaluationEnded, GameEnded
+from tzar_agent.value import value
 
 __all__ = [
     "AttemptEndedRecord",
@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EvaluationRecord:
     """An evaluation was accepted at `at`, seconds since 1970."""
 
@@ -26,7 +26,7 @@ class EvaluationRecord:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptRecord:
     """An attempt was made of a game on this incarnation of a VM."""
 
@@ -37,7 +37,7 @@ class AttemptRecord:
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptEndedRecord:
     """An attempt ended without ending its game."""
 
@@ -46,7 +46,7 @@ class AttemptEndedRecord:
     story: AttemptStory
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GameEndedRecord:
     """A game ended without ending its evaluation."""
 
@@ -55,14 +55,14 @@ class GameEndedRecord:
     ended: GameEnded
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EvaluationEndedRecord:
     """An evaluation has its outcome."""
 
     ended: EvaluationEnded
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmRecord:
     """A VM was made on a host; `machine_id` is the hypervisor's."""
 
@@ -71,7 +71,7 @@ class VmRecord:
     machine_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IncarnationRecord:
     """A VM is about to boot as this incarnation, with this public key. Attempts of older ones are revoked by it."""
 
@@ -81,7 +81,7 @@ class IncarnationRecord:
     public_key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmRemovedRecord:
     """A VM is gone from its host. Its last incarnation stays known, so that no number is given twice."""
 

@@ -1,10 +1,10 @@
 """What the machine of a VM is told, and what it asks for."""
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tzar_actors.core.supervise import Rung
 from tzar_actors.core.vm_table import Desired
+from tzar_agent.value import value
 
 __all__ = [
     "AgentCame",
@@ -40,14 +40,14 @@ Power: TypeAlias = Literal["absent", "off", "changing", "running", "unknown"]
 TimerName: TypeAlias = Literal["boot", "silence", "grace", "settle", "recheck", "retry"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DesiredSet:
     """Somebody wants the VM in this state."""
 
     desired: Desired
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Seen:
     """A query said this of the VM. `asked_at`: when the query was sent; an older one than our last call is no news."""
 
@@ -56,14 +56,14 @@ class Seen:
     asked_at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallDone:
     """The driver call ended well at `at`."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CallFailed:
     """The driver call failed. `refused`: the host is busy or out of reach, so nobody is to blame."""
 
@@ -72,38 +72,38 @@ class CallFailed:
     refused: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentCame:
     """The agent of this incarnation said hello on a new connection."""
 
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentDisconnected:
     """Its connection broke."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentSilent:
     """Its connection stands, and it has said nothing for too long."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentFaulted:
     """The agent lives and is of no use: it says so, or plays a game without an end."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RecoverBy:
     """Its supervisor's word: come back in this way, now."""
 
     rung: Rung
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TimerFired:
     """A timer that was set has run out."""
 
@@ -124,14 +124,14 @@ VmEvent: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """Call this verb of the driver; the answer comes back as `CallDone` or `CallFailed`."""
 
     verb: Verb
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Boot:
     """As `Call`, for a verb that delivers the identity of a new incarnation: held until that is committed."""
 
@@ -139,12 +139,12 @@ class Boot:
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AskStatus:
     """Ask the host now, not at the next round."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetTimer:
     """Let this timer run out after `after_s` seconds; one of that name that runs is replaced."""
 
@@ -152,14 +152,14 @@ class SetTimer:
     after_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CancelTimer:
     """This timer is of no interest any more."""
 
     name: TimerName
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReportReady:
     """The agent is here and can be given games. `adopted`: it was running before this supervisor."""
 
@@ -167,31 +167,31 @@ class ReportReady:
     adopted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReportAway:
     """The agent cannot be reached now; what it plays it may still be playing."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReportSilent:
     """The agent's game is to be played elsewhere; its result still counts if it comes first."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReportFailed:
     """The VM failed, and will be reset: what it played is lost."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReportSettled:
     """The VM has worked for a whole window."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReportOff:
     """The VM is off, or gone, as was wanted."""
 

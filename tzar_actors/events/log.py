@@ -80,6 +80,10 @@ class EventLog:
         if self._floor <= event.LEVEL:
             self._pending.append((self._clock(), event))
 
+    def hears(self, level: Level) -> bool:
+        """Whether events of this level are kept."""
+        return self._floor <= level
+
     def flush(self) -> None:
         """Writes what was emitted, in order, and tells stderr, rather than raises, when that fails.
 

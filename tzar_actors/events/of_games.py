@@ -1,9 +1,9 @@
 """Events of evaluations and their attempts, of trainers and of blobs. The catalogue has them all."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from tzar_actors.events.level import Level
+from tzar_agent.value import value
 
 __all__ = [
     "AttemptDropped",
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EvaluationAccepted:
     """An evaluation is in the journal; it will have an outcome."""
 
@@ -32,7 +32,7 @@ class EvaluationAccepted:
     games: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EvaluationRejected:
     """An evaluation was refused; nothing of it was kept. `code` is that of the trainer's error."""
 
@@ -44,7 +44,7 @@ class EvaluationRejected:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class EvaluationEnded:
     """An evaluation has its one outcome, committed. `fitness` is the mean over its games, of a scored one alone."""
 
@@ -60,7 +60,7 @@ class EvaluationEnded:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptStarted:
     """A game was sent to a VM."""
 
@@ -74,7 +74,7 @@ class AttemptStarted:
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptEnded:
     """An attempt's result counted; `status` is what the agent said of it."""
 
@@ -91,7 +91,7 @@ class AttemptEnded:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptLost:
     """An attempt will not end any more, or its end does not count; its game goes on elsewhere."""
 
@@ -105,7 +105,7 @@ class AttemptLost:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptDropped:
     """A result that does not count: it is late, doubled, or of nobody's attempt."""
 
@@ -117,7 +117,7 @@ class AttemptDropped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TrainerConnected:
     """A trainer connected; `trainer` is its name on this supervisor."""
 
@@ -127,7 +127,7 @@ class TrainerConnected:
     trainer: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TrainerDisconnected:
     """A trainer said goodbye, or its connection broke."""
 
@@ -137,7 +137,7 @@ class TrainerDisconnected:
     trainer: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BlobStored:
     """A genome or artifact lies in the spool, its digest verified."""
 

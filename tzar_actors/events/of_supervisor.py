@@ -1,9 +1,9 @@
 """Events of the supervisor's own life. The catalogue has them all."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from tzar_actors.events.level import Level
+from tzar_agent.value import value
 
 __all__ = [
     "ActorFailed",
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SupervisorStarted:
     """A supervisor took the state folder; its epoch is in the journal."""
 
@@ -31,7 +31,7 @@ class SupervisorStarted:
     state_dir: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SupervisorReady:
     """Trainers can connect; `seconds` since the process began."""
 
@@ -41,7 +41,7 @@ class SupervisorReady:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SupervisorStopping:
     """The supervisor was told to end, or decided to."""
 
@@ -51,7 +51,7 @@ class SupervisorStopping:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SupervisorStopped:
     """The last event of a supervisor that ended as it should."""
 
@@ -60,7 +60,7 @@ class SupervisorStopped:
     TEXT: ClassVar[str] = "supervisor stopped"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LoopLate:
     """A turn of the loop came so much later than it was due; silence of agents is not judged for that time."""
 
@@ -70,7 +70,7 @@ class LoopLate:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Watchdog:
     """The loop has not turned for so long that the process ends; all stacks are in the log."""
 
@@ -80,7 +80,7 @@ class Watchdog:
     stalled_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ActorFailed:
     """An actor died of an exception that it did not handle."""
 
@@ -91,7 +91,7 @@ class ActorFailed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     """An ordinary line of a library or of ours that is no event of its own. Its level is the line's own."""
 

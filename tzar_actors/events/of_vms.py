@@ -1,9 +1,9 @@
 """Events of VMs, their agents, their hosts, and peers that would be agents. The catalogue has them all."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from tzar_actors.events.level import Level
+from tzar_agent.value import value
 
 __all__ = [
     "AgentDisconnected",
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmCreated:
     """A driver made a VM; `machine_id` is the hypervisor's own id of it."""
 
@@ -35,7 +35,7 @@ class VmCreated:
     machine_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmStarted:
     """A VM booted and has its identity; `seconds` is how long the driver took."""
 
@@ -48,7 +48,7 @@ class VmStarted:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmReady:
     """A VM's agent said hello and was welcomed; `seconds` since its start, or since the supervisor's if `adopted`."""
 
@@ -62,7 +62,7 @@ class VmReady:
     adopted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmFailed:
     """A VM or its agent failed, and will be reset; `cause` says how it was seen."""
 
@@ -74,7 +74,7 @@ class VmFailed:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmRecovering:
     """What is tried next for a VM that failed: a rung of the ladder, after `delay_s`."""
 
@@ -86,7 +86,7 @@ class VmRecovering:
     delay_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmQuarantined:
     """Nothing brought the VM back; it plays no more until a person has looked at it."""
 
@@ -97,7 +97,7 @@ class VmQuarantined:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmStopped:
     """A VM is off because it was told to be."""
 
@@ -107,7 +107,7 @@ class VmStopped:
     vm: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VmRemoved:
     """A VM, its disks and its checkpoints are gone because they were told to be."""
 
@@ -117,7 +117,7 @@ class VmRemoved:
     vm: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DriverFailed:
     """A driver's verb failed; `vm` is None when it concerned the whole host."""
 
@@ -130,7 +130,7 @@ class DriverFailed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentSilent:
     """An agent's heartbeats have been missing for so long."""
 
@@ -141,7 +141,7 @@ class AgentSilent:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentDisconnected:
     """The connection of an agent broke."""
 
@@ -151,7 +151,7 @@ class AgentDisconnected:
     vm: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentRefused:
     """A peer with a known key said a hello that does not fit: another version, VM or incarnation."""
 
@@ -162,7 +162,7 @@ class AgentRefused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PeerRejected:
     """A peer had no key that the server knows; its connection never came to be."""
 
@@ -173,7 +173,7 @@ class PeerRejected:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FrameDropped:
     """A frame that is no message, or not one that this peer may send now, was dropped."""
 

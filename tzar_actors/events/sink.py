@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tzar_actors.events.catalogue import Event
+from tzar_actors.events.catalogue import Event, Level
 
 __all__ = ["EventSink", "RecordedEvents"]
 
@@ -12,6 +12,10 @@ class EventSink(Protocol):
 
     def emit(self, event: Event) -> None:
         """Keeps `event` until the turn ends."""
+        ...
+
+    def hears(self, level: Level) -> bool:
+        """Whether events of this level are kept. Who has many of a low one asks before it makes them."""
         ...
 
     def flush(self) -> None:
@@ -28,6 +32,10 @@ class RecordedEvents:
     def emit(self, event: Event) -> None:
         """Keeps `event`."""
         self.events.append(event)
+
+    def hears(self, level: Level) -> bool:
+        """Every level is."""
+        return True
 
     def flush(self) -> None:
         """Nothing is left to do: there is no file."""

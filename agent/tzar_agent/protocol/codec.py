@@ -24,6 +24,7 @@ from tzar_agent.protocol.schema import (
 __all__ = ["Codec", "DecodeError", "EncodeError", "Items", "Range", "Size", "pack_value", "unpack_value"]
 
 _DEPTH = 16
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _SKIM_BYTES = 4096  # what is shorter cannot claim much
 
 Message = TypeVar("Message")
@@ -125,10 +126,24 @@ def unpack_value(packed: bytes, what: str = "the value") -> Any:
         value = msgpack.unpackb(packed, ext_hook=_refuse_ext)
     except Exception as error:
         raise DecodeError(f"{what}: {_not_msgpack(error)}") from error
+    if _is_plain(value, 0):
+        return value
     try:
         return _plain(value, what, 0)
     except EncodeError as error:
         raise DecodeError(str(error)) from error
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether `_plain` would find nothing wrong with what msgpack unpacked; it need not say where anything lies."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return kind is not int or value <= INT_MAX
+    if depth >= _DEPTH:
+        return False
+    if kind is dict:
+        return all(type(key) is str and _is_plain(item, depth + 1) for key, item in value.items())
+    return kind is list and all(_is_plain(item, depth + 1) for item in value)
 
 
 def _plain(value: object, where: str, depth: int) -> object:

@@ -4,10 +4,10 @@
 socket and is always small; `Blob` travels on the blob socket.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from tzar_agent.protocol.codec import Codec, Items, Range, Size
+from tzar_agent.value import value
 
 __all__ = [
     "BLOB_CHUNK_BYTES",
@@ -57,7 +57,7 @@ ResultStatus: TypeAlias = Literal["scored", "fault", "timed_out", "cancelled", "
 AgentState: TypeAlias = Literal["idle", "fetching", "playing"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Playing:
     """The attempt that an agent is at: enough for a supervisor to adopt it even if its journal never heard of it."""
 
@@ -67,7 +67,7 @@ class Playing:
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hello:
     """Agent: who I am. The first message of each connection."""
 
@@ -82,7 +82,7 @@ class Hello:
     room: Annotated[int, Range(1, ORDERS_LIMIT)]  # orders that it takes at once, the one that it plays among them
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Welcome:
     """Supervisor: you belong here, and this is how we work."""
 
@@ -97,7 +97,7 @@ class Welcome:
     cache_bytes: Count
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unwelcome:
     """Supervisor: you do not belong here. The agent gives up its identity and parks."""
 
@@ -106,7 +106,7 @@ class Unwelcome:
     reason: Text
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AgentHeartbeat:
     """Agent: I live. Sent each interval, whatever the game does."""
 
@@ -119,7 +119,7 @@ class AgentHeartbeat:
     memory_bytes: Count  # of the agent and its evaluator
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SupervisorHeartbeat:
     """Supervisor: I live. The answer to an agent's heartbeat."""
 
@@ -127,7 +127,7 @@ class SupervisorHeartbeat:
     number: Count
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Play:
     """Supervisor: play this game. An agent plays one at a time; others wait for their turn, if it has room for them."""
 
@@ -144,7 +144,7 @@ class Play:
     stall_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cancel:
     """Supervisor: end this attempt. It is answered by its result."""
 
@@ -152,7 +152,7 @@ class Cancel:
     attempt: Name
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Progress:
     """Agent: the game of this attempt has begun (`count` 0) or goes on. At most one for each heartbeat interval."""
 
@@ -161,7 +161,7 @@ class Progress:
     count: Count
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evidence:
     """What is left of a game that went wrong."""
 
@@ -169,7 +169,7 @@ class Evidence:
     tail: Text  # the last lines the evaluator printed
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """Agent: how this attempt ended. Kept on the agent's disk and sent again until it is acknowledged."""
 
@@ -186,7 +186,7 @@ class Result:
     evidence: Evidence | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResultAck:
     """Supervisor: these results are committed, or count no longer; either way the agent may forget them.
 
@@ -197,7 +197,7 @@ class ResultAck:
     attempts: Annotated[tuple[Name, ...], Items(4_000)]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bye:
     """Either: I end now."""
 
@@ -205,7 +205,7 @@ class Bye:
     reason: Text
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Get:
     """Give me these bytes of the blob."""
 
@@ -215,7 +215,7 @@ class Get:
     length: Annotated[int, Range(1, BLOB_CHUNK_BYTES)]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Chunk:
     """These are bytes of the blob. They follow as a frame of their own."""
 
@@ -224,7 +224,7 @@ class Chunk:
     offset: Count
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Missing:
     """The blob cannot be had here, or is not what it should be."""
 
@@ -233,7 +233,7 @@ class Missing:
     reason: Text
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Offer:
     """I have this blob for you. It is answered by `Get`s for it, or at once by `Stored` or `Missing`."""
 
@@ -242,7 +242,7 @@ class Offer:
     size: Count
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stored:
     """The blob that was offered lies here, verified."""
 
