@@ -1,9 +1,9 @@
 """The results that wait for their acknowledgement, kept in one append-only file.
 
 A record is its length and CRC-32, a letter for its kind and its content: `O` the owner (first in each file), `R` the
-encoded `Result`, `A` an attempt whose result is acknowledged. Each is one write, so that an agent that is killed loses
-nothing it had kept. Nothing is flushed to the platter: what a power failure takes is played again, and no score is
-invented by it; a torn end is cut off when the file is read.
+encoded `Result`, `A` an attempt whose result is acknowledged. What one turn of the loop brings is one write, before
+anybody is told of it, so that an agent that is killed loses nothing it had told. Nothing is flushed to the platter:
+what a power failure takes is played again, and no score is invented by it; a torn end is cut off when the file is read.
 """
 
 import os
@@ -39,6 +39,7 @@ class Outbox:
         self._owner = _record(b"O", owner.encode())
         self._fd: int | None = None
         self._size = 0
+        self._unwritten: list[bytes] = []
         self._is_failing = False
         try:
             self._load()
@@ -46,9 +47,9 @@ class Outbox:
             self._fail("open", error)
 
     def keep(self, attempt: str, frame: bytes) -> None:
-        """Keeps the encoded result of `attempt` until `forget`."""
+        """Keeps the encoded result of `attempt` until `forget`. It is on the disk after `flush`."""
         self.frames[attempt] = frame
-        self._append(_record(b"R", frame))
+        self._unwritten.append(_record(b"R", frame))
 
     def forget(self, attempt: str) -> None:
         """The result of `attempt` is acknowledged. An attempt that is not kept changes nothing."""
@@ -57,10 +58,17 @@ class Outbox:
         if (not self.frames and self._size > _EMPTY_OVER_BYTES) or self._size > _COMPACT_OVER_BYTES:
             self._rewrite()
         else:
-            self._append(_record(b"A", attempt.encode()))
+            self._unwritten.append(_record(b"A", attempt.encode()))
+
+    def flush(self) -> None:
+        """Writes what changed. Nobody may be told of a result before."""
+        if self._unwritten:
+            records, self._unwritten = b"".join(self._unwritten), []
+            self._append(records)
 
     def close(self) -> None:
         """Closes the file; what is kept stays in it."""
+        self.flush()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -94,6 +102,7 @@ class Outbox:
         self._rewrite()
 
     def _rewrite(self) -> None:
+        self._unwritten.clear()  # the new content holds it
         if self._fd is None:
             return
         content = self._owner + b"".join(_record(b"R", frame) for frame in self.frames.values())

@@ -42,6 +42,7 @@ __all__ = ["Service"]
 
 IDENTITY_POLL_S = 0.5  # while serving: a VM that was restored from a checkpoint in full swing gets a new one
 _MESSAGES_A_TURN = 200
+_HURRY_S = 0.001  # what was said is sent when a turn lasts longer than this
 
 
 class Service:
@@ -83,6 +84,7 @@ class Service:
         self._session = Session(who, identity.orphan_s, self._outbox.frames, time.monotonic())
         self._events: deque[Event] = deque()
         self._welcome: Welcome | None = None
+        self._unsent: list[bytes] = []
         self._dropped = 0
         self._ends: do.Park | do.Exit | None = None
         self._random = random.Random(identity.entropy)
@@ -123,6 +125,7 @@ class Service:
                 self._feed(self._evaluator.absorb(posted))  # what an evaluator of before posted is not taken
         if (blobs := self._blobs) is not None and (blobs.attempt is not None or blobs.fd in ready):
             self._collect(blobs)
+        self._send_out()
 
     def _keep_time(self) -> float:
         """Does what is due, and returns when something is next, in monotonic seconds."""
@@ -132,24 +135,27 @@ class Service:
             if evaluator_at is not None and now >= evaluator_at:
                 self._feed(self._evaluator.tick(now))
             self._feed([Tick(now, self._random.random())])
+            self._send_out()
             evaluator_at, session_at = self._evaluator.next_at(), self._session.next_at()
         fetch_at = self._blobs.next_at() if self._blobs is not None else None
         return min(moment for moment in (session_at, evaluator_at, fetch_at) if moment is not None)
 
     def _listen(self, connection: Connection) -> None:
+        began = time.monotonic()
         for _ in range(_MESSAGES_A_TURN):
-            frames = connection.read()
-            if frames is None:
+            frame = connection.read()
+            if frame is None:
                 self._is_unread = False
                 return
             try:
-                if len(frames) != 1:
-                    raise DecodeError(f"a message of {len(frames)} frames; one is allowed")
-                message = self._codec.decode(frames[0])
+                message = self._codec.decode(frame)
             except DecodeError as error:
                 self._drop(str(error))
             else:
-                self._feed([Received(time.monotonic(), message)])
+                now = time.monotonic()
+                self._feed([Received(now, message)])
+                if now - began > _HURRY_S:
+                    self._send_out()
             if connection is not self._connection:
                 return
         self._is_unread = True
@@ -244,10 +250,19 @@ class Service:
             self._events.append(GenomeFailed(now, play.attempt, str(error)))
 
     def _send(self, frame: bytes) -> None:
-        self._is_unread = True
-        if self._connection is not None and not self._connection.send(frame):
-            # Its queue is full, or its peer is gone: a new connection tells all that this one did not.
-            self._events.append(LinkLost(time.monotonic(), self._random.random(), "it takes no messages any more"))
+        if self._connection is not None:
+            self._unsent.append(frame)
+
+    def _send_out(self) -> None:
+        """Sends what was said since: together it costs either side one wake-up. Before it, results are on the disk."""
+        self._outbox.flush()
+        while self._unsent:
+            unsent, self._unsent = self._unsent, []
+            self._is_unread = True
+            connection = self._connection
+            if connection is not None and not all(connection.send(frame) for frame in unsent):
+                # Its queue is full, or its peer is gone: a new connection tells all that this one did not.
+                self._feed([LinkLost(time.monotonic(), self._random.random(), "it takes no messages any more")])
 
     def _dial(self) -> None:
         self._hangup(flush=False)
@@ -262,6 +277,7 @@ class Service:
             self._selector.unregister(self._connection.monitor_fd)
             self._connection.close(flush=flush)
             self._connection = None
+        self._unsent.clear()
         self._is_unread = False
 
     def _adopt(self, welcome: Welcome) -> None:
@@ -291,8 +307,8 @@ class Service:
         reason = self._ends.reason if self._ends is not None else "a failure of the agent itself"
         logger.info("{}: {}", "ends" if isinstance(self._ends, do.Exit) else "parks", reason)
         self._evaluator.close()
-        if self._connection is not None:
-            self._connection.send(self._codec.encode(Bye(reason)))
+        self._send(self._codec.encode(Bye(reason)))
+        self._send_out()
         self._hangup(flush=True)
         if self._blobs is not None:
             self._blobs.close()

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from tzar_actors.actors.messages import TimerRang
 from tzar_actors.core.dispatch_events import Keep
+from tzar_actors.core.records import Record
 from tzar_actors.journal.journal import Journal
 from tzar_actors.loop import Loop, LoopActor, Timer
 
@@ -26,6 +27,7 @@ class MachineActor(LoopActor, Generic[Command]):
         super().__init__(loop)
         self.journal = journal
         self._timers: dict[str, tuple[object, Timer]] = {}
+        self._held: list[Command] = []
 
     @abstractmethod
     def decide(self, message: Any) -> Iterable[Command]:
@@ -48,12 +50,24 @@ class MachineActor(LoopActor, Generic[Command]):
         """Journals, holds or carries out each command, in order."""
         for command in commands:
             if isinstance(command, Keep):
-                self.journal.append(command.record)
-                self.loop.mark_dirty()
+                self.keep(command.record)
             elif getattr(command, "HELD", False):
-                self.loop.hold(_Held(self, command))
+                if not self._held:
+                    self.loop.hold(self._release)
+                self._held.append(command)
             else:
                 self.carry_out(command)
+
+    def keep(self, record: Record) -> None:
+        """Journals `record`."""
+        self.journal.append(record)
+        self.loop.mark_dirty()
+
+    def _release(self) -> None:
+        """What was held is committed now."""
+        held, self._held = self._held, []
+        for command in held:
+            self.carry_out(command)
 
     def set_timer(self, name: str, after_s: float) -> None:
         """Tells this actor `TimerRang(name)` after `after_s` seconds, in place of an earlier timer of that name."""
@@ -76,16 +90,3 @@ class MachineActor(LoopActor, Generic[Command]):
         """No timer will ring."""
         for name in list(self._timers):
             self.cancel_timer(name)
-
-
-class _Held:
-    """A command that waits for the commit."""
-
-    __slots__ = ("_actor", "_command")
-
-    def __init__(self, actor: MachineActor[Any], command: Any) -> None:
-        self._actor = actor
-        self._command = command
-
-    def __call__(self) -> None:
-        self._actor.carry_out(self._command)

@@ -44,7 +44,7 @@ from tzar_actors.core.dispatch_events import (
     VmSilent,
 )
 from tzar_actors.core.evaluation import Evaluation, EvaluationEnded
-from tzar_actors.core.records import EvaluationEndedRecord, EvaluationRecord
+from tzar_actors.core.records import EvaluationEndedRecord, EvaluationRecord, Record
 from tzar_actors.events import catalogue
 from tzar_actors.journal.restore import open_evaluations
 from tzar_agent.protocol.codec import DecodeError, pack_value, unpack_value
@@ -80,7 +80,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
     def on_receive(self, message: Any) -> None:
         """Pykka's hook: one message."""
         super().on_receive(message)
-        self._count()
+        self._wiring.board.evaluations_open = len(self._machine.evaluations)
 
     def decide(self, message: Any) -> Iterable[DispatchCommand]:
         """See `MachineActor`."""
@@ -94,6 +94,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
             case TrainerSaid(trainer, AskOutcomes() as question):
                 self._answer_outcomes(trainer, question)
             case TrainerSaid(trainer, AskStatus(request)):
+                self._count()
                 status = pack_value(self._wiring.board.snapshot(), _STATUS_LIMIT_BYTES)
                 self._wiring.gateway.desk.tell(trainer, StatusAnswer(request, status))
             case Restore(wall):
@@ -104,22 +105,21 @@ class Dispatcher(MachineActor[DispatchCommand]):
                 raise TypeError(f"the dispatcher cannot handle {message!r}")
         return ()
 
-    def perform(self, commands: Iterable[DispatchCommand]) -> None:
+    def keep(self, record: Record) -> None:
         """As `MachineActor`; an outcome is encoded once, for the journal and for the trainers."""
-        for command in commands:
-            match command:
-                case Keep(EvaluationEndedRecord(ended)):
-                    encoded = self._encoded[ended.key] = self.journal.codec.encode(ended)
-                    self.journal.append_ended(ended.key, encoded)
-                    self.loop.mark_dirty()
-                    self._ended(ended)
-                case Keep(EvaluationRecord(asked)):
-                    super().perform((command,))
-                    if self._tells_all:
-                        genome, games = asked.digest.hex(), len(asked.seeds)
-                        self._wiring.log.emit(catalogue.EvaluationAccepted(asked.key, genome, asked.generation, games))
-                case _:
-                    super().perform((command,))
+        match record:
+            case EvaluationEndedRecord(ended):
+                encoded = self._encoded[ended.key] = self.journal.codec.encode(ended)
+                self.journal.append_ended(ended.key, encoded)
+                self.loop.mark_dirty()
+                self._ended(ended)
+            case EvaluationRecord(asked):
+                super().keep(record)
+                if self._tells_all:
+                    genome, games = asked.digest.hex(), len(asked.seeds)
+                    self._wiring.log.emit(catalogue.EvaluationAccepted(asked.key, genome, asked.generation, games))
+            case _:
+                super().keep(record)
 
     def carry_out(self, command: DispatchCommand) -> None:
         """See `MachineActor`."""
@@ -283,6 +283,5 @@ class Dispatcher(MachineActor[DispatchCommand]):
 
     def _count(self) -> None:
         board, machine = self._wiring.board, self._machine
-        board.evaluations_open = len(machine.evaluations)
         board.games_running = len(machine.attempts)
         board.games_queued = machine.games_queued

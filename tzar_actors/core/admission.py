@@ -1,16 +1,15 @@
 """What may come in: whether a question was asked before, and whether a result counts."""
 
-from dataclasses import dataclass
-
 from tzar_actors.core.dispatch_events import Refuse
 from tzar_actors.core.evaluation import Evaluation
 from tzar_actors.core.queue import OpenEvaluation, RunningAttempt
 from tzar_agent.protocol.messages import Playing, Result
+from tzar_agent.value import value
 
 __all__ = ["Admission", "refusal", "refuse_reused", "same_question", "why_not"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Admission:
     """What decides whether a new evaluation may come in.
 

@@ -186,7 +186,7 @@ class ControlServer:
         budget = _READ_AT_ONCE_BYTES
         while budget > 0:
             # Asked first: to be told of nothing by an exception costs as much as reading a message.
-            if not socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]  # it is a number
+            if not int(socket.get(zmq.EVENTS)) & zmq.POLLIN:
                 return
             route = socket.recv(zmq.NOBLOCK)
             peer = routes.get(route)
