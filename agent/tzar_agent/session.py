@@ -51,6 +51,7 @@ from tzar_agent.protocol.messages import (
     Play,
     Playing,
     Progress,
+    Recall,
     Result,
     ResultAck,
     SupervisorHeartbeat,
@@ -179,6 +180,10 @@ class Session:
                 return []
             case Cancel(attempt):
                 return self._cancel(at, attempt)
+            case Recall(attempts):
+                waiting = [play for attempt in attempts if (play := self.waiting.pop(attempt, None)) is not None]
+                verdict = Verdict("cancelled", reason="called back before its turn came")
+                return [command for play in waiting for command in self._report(result_of(play, 0.0, verdict))]
             case Welcome():
                 return self._welcomed(at, message)
             case Unwelcome(code, reason):

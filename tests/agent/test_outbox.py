@@ -17,12 +17,14 @@ def frame(attempt, reason=""):
 def keep(outbox, *attempts):
     for attempt in attempts:
         outbox.keep(attempt, frame(attempt))
+    outbox.flush()
 
 
 def test_kept_results_are_there_after_a_restart_and_acknowledged_ones_are_not(tmp_path):
     before = Outbox(tmp_path / "outbox", "f/vm")
     keep(before, "a1", "a2", "a3")
     before.forget("a2")
+    before.flush()
     after = Outbox(tmp_path / "outbox", "f/vm")  # the first was never closed: its process was killed
     assert after.frames == {"a1": frame("a1"), "a3": frame("a3")}
 

@@ -41,6 +41,7 @@ from tzar_agent.protocol.messages import (
     Play,
     Playing,
     Progress,
+    Recall,
     ResultAck,
     SupervisorHeartbeat,
     Unwelcome,
@@ -86,7 +87,7 @@ def kept(commands):
 def test_a_session_dials_says_hello_when_the_handshake_succeeded_and_works_as_welcomed():
     session = fresh(kept=("a0",))
     assert session.step(Tick(0.0, 0.5)) == [Dial()]
-    assert session.step(HandshakeSucceeded(0.1)) == [Send(Hello(1, "vm", 2, "agent", 99, None, ("a0",)))]
+    assert session.step(HandshakeSucceeded(0.1)) == [Send(Hello(1, "vm", 2, "agent", 99, None, ("a0",), 16))]
     assert session.step(Received(0.2, WELCOME)) == [Adopt(WELCOME), Equip(b"evaluator"), Resend("a0")]
 
 
@@ -178,12 +179,80 @@ def test_a_genome_that_cannot_be_had_is_the_agents_fault():
     assert (result.status, result.reason) == ("agent_fault", "nobody has it")
 
 
-def test_a_second_order_is_refused_while_the_first_goes_on():
+def test_orders_that_come_during_a_game_are_played_after_it_in_their_order():
     session = playing()
+    assert session.step(Received(2.0, order("a2"))) == []
+    assert session.step(Received(2.1, order("a3"))) == []
+    keep, obtain = session.step(Ended(3.0, "a1", SCORED))
+    assert (keep.result.attempt, obtain) == ("a1", Obtain(order("a2")))
+    session.step(GenomeReady(3.1, "a2", GENOME))
+    keep, obtain = session.step(Ended(4.0, "a2", SCORED))
+    assert (keep.result.attempt, obtain) == ("a2", Obtain(order("a3")))
+
+
+def test_no_limit_runs_for_an_order_that_waits():
+    session = playing()
+    session.step(Received(2.0, order("a2", time_limit_s=0.5)))
+    session.step(Tick(30.0, 0.0))
+    assert session.job.play.attempt == "a1"
+    session.step(Ended(40.0, "a1", SCORED))
+    session.step(GenomeReady(40.1, "a2", GENOME))
+    session.step(Began(40.2, "a2"))
+    assert EndTree("a2") not in session.step(Tick(40.5, 0.0))
+    assert EndTree("a2") in session.step(Tick(40.8, 0.0))
+
+
+def test_an_order_without_room_is_refused_while_the_first_goes_on():
+    session = playing()
+    for i in range(15):
+        assert session.step(Received(2.0, order(f"b{i}"))) == []
     result = kept(session.step(Received(2.0, order("a2")))).result
     assert (result.attempt, result.status) == ("a2", "agent_fault")
-    assert result.reason == "the agent is busy with attempt a1 (playing); it plays one game at a time"
+    assert result.reason == "the agent is busy with attempt a1 (playing), and 15 orders wait behind it"
     assert session.job.play.attempt == "a1"
+
+
+def test_an_order_that_waits_can_be_cancelled_and_is_not_taken_twice():
+    session = playing()
+    session.step(Received(2.0, order("a2")))
+    assert session.step(Received(2.0, order("a2"))) == []
+    result = kept(session.step(Received(2.5, Cancel("a2")))).result
+    assert (result.attempt, result.status, result.seconds) == ("a2", "cancelled", 0.0)
+    (keep,) = session.step(Ended(3.0, "a1", SCORED))
+    assert keep.result.attempt == "a1"
+
+
+def test_orders_that_are_called_back_are_given_back_unless_their_turn_came():
+    session = playing()
+    session.step(Received(2.0, order("a2")))
+    session.step(Received(2.0, order("a3")))
+    commands = session.step(Received(2.5, Recall(("a1", "a3", "a9"))))
+    (given_back,) = [each.result for each in commands]
+    assert (given_back.attempt, given_back.status) == ("a3", "cancelled")
+    assert session.job.play.attempt == "a1"
+    _, obtain = session.step(Ended(3.0, "a1", SCORED))
+    assert obtain == Obtain(order("a2"))
+
+
+def test_what_waits_is_dropped_with_the_connection():
+    session = playing()
+    session.step(Received(2.0, order("a2")))
+    session.step(LinkLost(2.5, 1.0, "gone"))
+    (keep,) = session.step(Ended(3.0, "a1", SCORED))
+    assert keep.result.attempt == "a1"
+    assert session.job is None
+
+
+def test_an_orphan_ends_after_its_game_whatever_waits():
+    session = welcomed(orphan_s=10.0)
+    session.step(Received(1.0, order()))
+    session.step(Received(1.0, order("a2")))
+    session.step(GenomeReady(1.1, "a1", GENOME))
+    for at in range(2, 13):
+        session.step(Tick(float(at), 0.0))
+    commands = session.step(Ended(13.0, "a1", SCORED))
+    assert isinstance(commands[-1], Exit)
+    assert not [each for each in commands if isinstance(each, Obtain)]
 
 
 def test_a_repeated_order_is_not_played_twice():

@@ -16,6 +16,7 @@ from tzar_actors.core.dispatch_events import (
     Refuse,
     Reported,
     SendPlay,
+    SendRecall,
     Submitted,
     VmReady,
 )
@@ -38,8 +39,21 @@ class AgentModel:
 
     state: str = "gone"  # or "away", "silent", "ready"
     incarnation: int = 0
-    playing: Playing | None = None
+    room: int = 1
+    orders: list = field(default_factory=list)  # what it plays, and what waits for its turn
     kept: dict = field(default_factory=dict)  # results by attempt, until they are acknowledged
+
+    called_back: set = field(default_factory=set)  # orders that it was asked for again
+
+    def lose_the_connection(self, state="away"):
+        """What waits is dropped with the connection."""
+        self.state = state
+        del self.orders[1:]
+        self.called_back.clear()
+
+    @property
+    def playing(self) -> Playing | None:
+        return self.orders[0] if self.orders else None
 
 
 class JournalModel:
@@ -111,13 +125,13 @@ def picture(machine):
 class World:
     """A machine with all that is around it. `step` holds the laws of single events."""
 
-    def __init__(self, names):
+    def __init__(self, rooms):
         self.now = 0.0
         self.epoch = 1
         self.machine = Dispatch(1, POLICY)
         self.journal = JournalModel()
-        self.agents = {name: AgentModel() for name in names}
-        self.fleet = frozenset(names)
+        self.agents = {name: AgentModel(room=room) for name, room in rooms.items()}
+        self.fleet = frozenset(rooms)
         self.accepted = set()
         self.delivered = {}
         self.issued = set()
@@ -146,8 +160,13 @@ class World:
                 agent = self.agents[vm]
                 assert attempt not in self.issued, "no attempt's name is given twice"
                 self.issued.add(attempt)
-                assert (agent.state, agent.incarnation, agent.playing) == ("ready", incarnation, None)
-                agent.playing = Playing(attempt, evaluation.key, game, evaluation.digest)
+                assert (agent.state, agent.incarnation) == ("ready", incarnation)
+                assert len(agent.orders) < agent.room
+                agent.orders.append(Playing(attempt, evaluation.key, game, evaluation.digest))
+            case SendRecall(vm, attempts):
+                agent = self.agents[vm]
+                assert agent.orders[0].attempt not in attempts
+                agent.called_back.update(attempts)
             case Acknowledge(vm, attempt):
                 self.agents[vm].kept.pop(attempt, None)
 
@@ -171,14 +190,26 @@ class World:
         if agent.state == "gone":
             agent.incarnation += 1
         agent.state = "ready"
-        self.step(VmReady(self.now, vm, agent.incarnation, agent.playing, tuple(agent.kept)))
+        self.step(VmReady(self.now, vm, agent.incarnation, agent.playing, tuple(agent.kept), agent.room))
         for finished in tuple(agent.kept.values()):
             self.report(vm, finished)
 
     def finish(self, vm, status, **changes):
         """The agent's game ends; the result is kept, and sent if somebody hears it."""
         agent = self.agents[vm]
-        played, agent.playing = agent.playing, None
+        self._end(vm, agent.orders[0], status, **changes)
+
+    def give_back(self, vm):
+        """The agent reads what was asked for again; of that it gives back what waits."""
+        agent = self.agents[vm]
+        for order in agent.orders[1:]:
+            if order.attempt in agent.called_back:
+                self._end(vm, order, "cancelled", seconds=0.0)
+        agent.called_back.clear()
+
+    def _end(self, vm, played, status, **changes):
+        agent = self.agents[vm]
+        agent.orders.remove(played)
         evaluation = asked(played.evaluation, genome=played.evaluation)
         told = {"game": played.game, "digest": played.digest} | changes
         finished = agent.kept[played.attempt] = result(played.attempt, evaluation, status=status, **told)
@@ -196,5 +227,5 @@ class World:
         self.machine = rebuilt
         for agent in self.agents.values():
             if agent.state != "gone":
-                agent.state = "away"
+                agent.lose_the_connection()
         self.step(FleetChanged(self.now, self.fleet))

@@ -11,6 +11,7 @@ from tzar_actors.core.dispatch_events import (
     CancelAsked,
     DeadlinePassed,
     FleetChanged,
+    RecallDue,
     Refuse,
     VmAway,
     VmGone,
@@ -28,7 +29,7 @@ a_status = st.sampled_from(["scored", "scored", "fault", "timed_out", "agent_fau
 class DispatchLaws(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
-        self.world = World(VMS)
+        self.world = World({"a": 1, "b": 3, "c": 8})
 
     def in_state(self, *states):
         return [vm for vm, agent in self.world.agents.items() if agent.state in states]
@@ -61,13 +62,14 @@ class DispatchLaws(RuleBasedStateMachine):
     @rule(vm=a_vm)
     def come(self, vm):
         if vm in self.world.fleet:
+            self.world.agents[vm].lose_the_connection(self.world.agents[vm].state)
             self.world.hello(vm)
 
     @precondition(lambda self: self.in_state("ready"))
     @rule(data=st.data())
     def go_away(self, data):
         vm = data.draw(st.sampled_from(self.in_state("ready")))
-        self.world.agents[vm].state = "away"
+        self.world.agents[vm].lose_the_connection()
         self.world.step(VmAway(vm))
 
     @precondition(lambda self: self.in_state("ready", "away"))
@@ -80,7 +82,8 @@ class DispatchLaws(RuleBasedStateMachine):
     @rule(vm=a_vm, keeps_its_disk=st.booleans())
     def die(self, vm, keeps_its_disk):
         agent = self.world.agents[vm]
-        agent.state, agent.playing = "gone", None
+        agent.lose_the_connection("gone")
+        agent.orders.clear()
         if not keeps_its_disk:
             agent.kept.clear()
         self.world.step(VmGone(self.world.now, vm, "it crashed"))
@@ -91,7 +94,8 @@ class DispatchLaws(RuleBasedStateMachine):
         vm = data.draw(st.sampled_from(self.in_state("ready", "away", "silent")))
         agent = self.world.agents[vm]
         self.world.step(VmAway(vm))
-        agent.state, agent.playing = "gone", None  # nobody told the dispatcher: it was commanded
+        agent.lose_the_connection("gone")  # nobody told the dispatcher: it was commanded
+        agent.orders.clear()
         self.world.hello(vm)
 
     @precondition(lambda self: self.players())
@@ -99,7 +103,8 @@ class DispatchLaws(RuleBasedStateMachine):
     def lose_the_order_on_its_way(self, data):
         vm = data.draw(st.sampled_from(self.players()))
         agent = self.world.agents[vm]
-        agent.state, agent.playing = "away", None
+        agent.lose_the_connection()
+        agent.orders.clear()
         self.world.step(VmAway(vm))
 
     @rule(fleet=st.frozensets(a_vm, min_size=1))
@@ -107,15 +112,36 @@ class DispatchLaws(RuleBasedStateMachine):
         self.world.fleet = fleet
         for vm in set(VMS) - fleet:
             agent = self.world.agents[vm]
-            agent.state, agent.playing = "gone", None
+            agent.lose_the_connection("gone")
+            agent.orders.clear()
         self.world.step(FleetChanged(self.world.now, fleet))
 
     # --- results
 
     @precondition(lambda self: self.players())
-    @rule(data=st.data(), status=a_status)
-    def finish(self, data, status):
-        self.world.finish(data.draw(st.sampled_from(self.players())), status)
+    @rule(data=st.data(), status=a_status, seconds=st.sampled_from([0.001, 0.001, 3.0]))
+    def finish(self, data, status, seconds):
+        self.world.finish(data.draw(st.sampled_from(self.players())), status, seconds=seconds)
+
+    @precondition(lambda self: self.players())
+    @rule(data=st.data())
+    def play_much(self, data):
+        vm = data.draw(st.sampled_from(self.players()))
+        while self.world.agents[vm].orders:
+            self.world.finish(vm, "scored", seconds=0.001)
+            if data.draw(st.booleans()):
+                break
+
+    @rule()
+    def look_for_what_waits_long(self):
+        self.world.step(RecallDue(self.world.now))
+
+    @precondition(lambda self: any(agent.called_back for agent in self.world.agents.values()))
+    @rule()
+    def give_back(self):
+        for vm, agent in self.world.agents.items():
+            if agent.state in ("ready", "silent"):
+                self.world.give_back(vm)
 
     @precondition(lambda self: self.players())
     @rule(data=st.data(), wrong=st.sampled_from([{"game": 0}, {"game": 1}, {"game": 9}, {"digest": b"x" * 32}]))
@@ -125,7 +151,7 @@ class DispatchLaws(RuleBasedStateMachine):
     @rule(vm=a_vm, data=st.data(), key=a_key, game=st.integers(0, 3))
     def report_what_it_does_not_play(self, vm, data, key, game):
         agent = self.world.agents[vm]
-        others = sorted(self.world.issued - {agent.playing.attempt if agent.playing else ""} - set(agent.kept))
+        others = sorted(self.world.issued - {order.attempt for order in agent.orders} - set(agent.kept))
         attempt = data.draw(st.sampled_from([*others, "0.1", "999.1", "nonsense"]))
         if agent.state in ("ready", "silent"):
             self.world.report(vm, result(attempt, asked(key, genome=key), game))
@@ -189,7 +215,7 @@ class DispatchLaws(RuleBasedStateMachine):
             agent = self.world.agents[attempt.vm]
             if agent.state == "ready":
                 assert attempt.incarnation == agent.incarnation
-                assert name in agent.kept or (agent.playing and agent.playing.attempt == name)
+                assert name in agent.kept or name in [order.attempt for order in agent.orders]
 
     @invariant()
     def no_game_waits_for_a_silent_vm_alone(self):

@@ -203,7 +203,9 @@ class Stranger:
     def hello(self) -> None:
         playing = self.game.whose() if self.game else None
         vm, incarnation = self.identity["vm"], self.identity["incarnation"]
-        self.say("hello", VERSION, vm, incarnation, "stranger 1", os.getpid(), playing, list(self.kept.files)[-4000:])
+        self.say(
+            "hello", VERSION, vm, incarnation, "stranger 1", os.getpid(), playing, list(self.kept.files)[-4000:], 1
+        )
 
     def say(self, *message: Any) -> None:
         self.socket.send(msgpack.packb(message))

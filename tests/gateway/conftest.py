@@ -183,7 +183,7 @@ class Gateway:
 
 
 def hello(vm: str, incarnation: int = 1, version: int = PROTOCOL_VERSION) -> Hello:
-    return Hello(version, vm, incarnation, "test", 1, None, ())
+    return Hello(version, vm, incarnation, "test", 1, None, (), 1)
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ EVALUATOR = {
 }
 
 EXAMPLES: dict[str, Any] = {
-    "hello": m.Hello(1, "tzar-07", 3, "stranger 1.0", 4321, None, ()),
+    "hello": m.Hello(1, "tzar-07", 3, "stranger 1.0", 4321, None, (), 1),
     "hello-back": m.Hello(
-        1, "tzar-07", 3, "stranger 1.0", 4321, m.Playing("2.41", "gen7-3", 1, DIGEST), ("2.39", "2.40")
+        1, "tzar-07", 3, "stranger 1.0", 4321, m.Playing("2.41", "gen7-3", 1, DIGEST), ("2.39", "2.40"), 16
     ),
     "welcome": m.Welcome(
         1, 2, 1.0, 5, pack_value(EVALUATOR, 1024), "tcp://192.0.2.1:7078", "/var/lib/tzar/spool", 268435456
@@ -45,6 +45,7 @@ EXAMPLES: dict[str, Any] = {
     ),
     "play-by-digest": m.Play("2.42", "gen7-4", 0, DIGEST, 11_000_000, None, pack_value({}, 99), 0, 60.0, 10.0),
     "cancel": m.Cancel("2.41"),
+    "recall": m.Recall(("2.42", "2.43")),
     "progress": m.Progress("2.41", 0),
     "result": m.Result(
         "2.41", "gen7-3", 1, DIGEST, "scored", 812.5, pack_value({"kills": 3}, 99), 21.25, "", None

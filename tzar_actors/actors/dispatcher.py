@@ -32,11 +32,14 @@ from tzar_actors.core.dispatch_events import (
     Drop,
     FleetChanged,
     Keep,
+    RecallDue,
     Refuse,
     Reported,
     SendCancel,
     SendPlay,
+    SendRecall,
     SetDeadline,
+    SetRecall,
     Submitted,
     VmAway,
     VmGone,
@@ -48,11 +51,12 @@ from tzar_actors.core.records import EvaluationEndedRecord, EvaluationRecord, Re
 from tzar_actors.events import catalogue
 from tzar_actors.journal.restore import open_evaluations
 from tzar_agent.protocol.codec import DecodeError, pack_value, unpack_value
-from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES, Cancel, Play
+from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES, Cancel, Play, Recall
 
 __all__ = ["Dispatcher"]
 
 _GENOMES_IN_MEMORY_BYTES: Final = 32 * 1024 * 1024
+_RECALL: Final = "recall" * 50  # the timer's name, too long to be an evaluation's key
 _STATUS_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -99,6 +103,8 @@ class Dispatcher(MachineActor[DispatchCommand]):
                 self._wiring.gateway.desk.tell(trainer, StatusAnswer(request, status))
             case Restore(wall):
                 self._restore(wall)
+            case TimerRang(name) if name == _RECALL:
+                return self._machine.step(RecallDue(self.loop.now()))
             case TimerRang(key):
                 return self._machine.step(DeadlinePassed(self.loop.now(), key))
             case _:
@@ -142,6 +148,10 @@ class Dispatcher(MachineActor[DispatchCommand]):
                 gateway.desk.tell(trainer, Rejected(key, code, reason))
             case SendCancel(vm, attempt):
                 gateway.send(vm, Cancel(attempt))
+            case SendRecall(vm, attempts):
+                gateway.send(vm, Recall(attempts))
+            case SetRecall(after_s):
+                self.set_timer(_RECALL, after_s)
             case SetDeadline(key, after_s):
                 self.set_timer(key, after_s)
             case CancelDeadline(key):
@@ -283,5 +293,5 @@ class Dispatcher(MachineActor[DispatchCommand]):
 
     def _count(self) -> None:
         board, machine = self._wiring.board, self._machine
-        board.games_running = len(machine.attempts)
+        board.games_running = machine.games_running
         board.games_queued = machine.games_queued

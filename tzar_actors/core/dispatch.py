@@ -23,6 +23,7 @@ from tzar_actors.core.dispatch_events import (
     Drop,
     FleetChanged,
     Keep,
+    RecallDue,
     Reported,
     SendCancel,
     SetDeadline,
@@ -92,8 +93,13 @@ class Dispatch:
 
     @property
     def games_queued(self) -> int:
-        """How many games wait for a VM."""
-        return self._leases.games_queued
+        """How many games wait for a VM, or for their turn at one."""
+        return self._leases.games_waiting
+
+    @property
+    def games_running(self) -> int:
+        """How many games are played whose results count."""
+        return self._leases.games_running
 
     def step(self, event: DispatchEvent) -> list[DispatchCommand]:
         """What to do about `event`."""
@@ -116,6 +122,8 @@ class Dispatch:
                 return [*commands, *self._leases.give_out(at)]
             case FleetChanged(at, vms):
                 return self._fleet_changed(at, vms)
+            case RecallDue(at):
+                return self._leases.recall(at)
             case CancelAsked(at, key):
                 return self._end_at_once(at, key, "cancelled", "the trainer cancelled it")
             case DeadlinePassed(at, key):
@@ -183,14 +191,18 @@ class Dispatch:
                 self._leases.forget(attempt)
             commands.extend(self._count(event.at, game, vm, event.incarnation, result))
         commands.append(Acknowledge(vm, result.attempt))
-        self._leases.vm_finished(vm, result.attempt, result.seconds)
+        seconds = result.seconds if result.status != "cancelled" else None
+        self._leases.vm_finished(event.at, vm, result.attempt, seconds)
         commands.extend(self._leases.give_out(event.at))
         return commands
 
     def _count(self, at: float, game: Game, vm: str, incarnation: int, result: Result) -> list[DispatchCommand]:
-        status, reason = result.status, result.reason
+        status: AttemptStatus = result.status
+        reason = result.reason
         if status == "scored" and result.fitness is None:
             status, reason = "agent_fault", "its agent sent a score without a fitness"
+        elif status == "cancelled" and self._leases.is_recalled(vm, result.attempt):
+            status, reason = "unplayed", "called back: the game before it took long"
         exit_code, tail = (result.evidence.exit_code, result.evidence.tail) if result.evidence else (None, "")
         story = AttemptStory(result.attempt, vm, incarnation, status, result.seconds, reason, exit_code, tail)
         if status != "scored":

@@ -20,11 +20,14 @@ __all__ = [
     "Drop",
     "FleetChanged",
     "Keep",
+    "RecallDue",
     "Refuse",
     "Reported",
     "SendCancel",
     "SendPlay",
+    "SendRecall",
     "SetDeadline",
+    "SetRecall",
     "Submitted",
     "VmAway",
     "VmGone",
@@ -122,8 +125,24 @@ class Reported:
     result: Result
 
 
+@value
+class RecallDue:
+    """It is time to see whether orders wait at a VM whose game takes long."""
+
+    at: float
+
+
 DispatchEvent: TypeAlias = (
-    Submitted | CancelAsked | DeadlinePassed | FleetChanged | VmReady | VmAway | VmSilent | VmGone | Reported
+    Submitted
+    | CancelAsked
+    | DeadlinePassed
+    | FleetChanged
+    | VmReady
+    | VmAway
+    | VmSilent
+    | VmGone
+    | Reported
+    | RecallDue
 )
 
 
@@ -174,6 +193,23 @@ class SendCancel:
     HELD: ClassVar[bool] = False
     vm: str
     attempt: str
+
+
+@value
+class SendRecall:
+    """Ask the VM for these orders back: the game before them takes longer than was thought."""
+
+    HELD: ClassVar[bool] = False
+    vm: str
+    attempts: tuple[str, ...]
+
+
+@value
+class SetRecall:
+    """Say `RecallDue` after `after_s` seconds."""
+
+    HELD: ClassVar[bool] = False
+    after_s: float
 
 
 @value
@@ -238,6 +274,8 @@ DispatchCommand: TypeAlias = (
     | Refuse
     | SendPlay
     | SendCancel
+    | SendRecall
+    | SetRecall
     | Acknowledge
     | Deliver
     | SetDeadline

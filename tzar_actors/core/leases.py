@@ -10,13 +10,14 @@ What a result means, and when a game has ended, is not decided here.
 from dataclasses import dataclass, field
 from typing import Final
 
-from tzar_actors.core.dispatch_events import DispatchCommand, Keep, SendPlay
+from tzar_actors.core.dispatch_events import DispatchCommand, Keep, SendPlay, SendRecall, SetRecall
 from tzar_actors.core.queue import Game, GameQueue, RunningAttempt
 from tzar_actors.core.records import AttemptRecord
 
 __all__ = ["Leases"]
 
 _AHEAD_S: Final = 0.01  # of games that wait at a VM: as long as another VM would need to get them instead
+_RECALL_S: Final = 0.05  # that a game may take before those that wait behind it are asked for again
 
 
 @dataclass(slots=True)
@@ -27,6 +28,8 @@ class _VmState:
     room: int = 1  # orders that its agent takes at once
     pace_s: float | None = None  # a game's length here, since its boot; None: it has played none
     is_alone: bool = False  # what it plays was tried before
+    turn_at: float = 0.0  # when the turn of its first order came
+    recalled: set[str] = field(default_factory=set)  # orders that were asked for again
     last_digest: bytes = b""
     attempts: set[str] = field(default_factory=set)
 
@@ -53,13 +56,20 @@ class Leases:
         self._idle: dict[str, None] = {}
         self._fast: dict[str, None] = {}  # those that are not idle, and that a game may be ordered ahead of
         self._fleet: frozenset[str] = frozenset()
+        self._is_recall_set = False
 
     # --- games
 
     @property
-    def games_queued(self) -> int:
-        """How many games wait for a VM."""
-        return len(self._queue)
+    def games_waiting(self) -> int:
+        """How many games wait for a VM, or for their turn at one."""
+        return len(self._queue) + sum(max(0, len(state.orders) - 1) for state in self._vms.values())
+
+    @property
+    def games_running(self) -> int:
+        """How many games are played whose results count."""
+        behind = sum(name in self.attempts for state in self._vms.values() for name in list(state.orders)[1:])
+        return len(self.attempts) - behind
 
     def wait(self, game: Game) -> None:
         """`game` waits for a VM."""
@@ -135,6 +145,7 @@ class Leases:
             state.pace_s = None
         state.incarnation, state.is_here, state.room = incarnation, True, room
         state.orders = {} if playing is None else {playing: None}
+        state.recalled.clear()
         state.is_alone = playing is not None
         self._idle.pop(vm, None)
         self._fast.pop(vm, None)
@@ -143,15 +154,18 @@ class Leases:
         else:
             state.last_digest = digest
 
-    def vm_finished(self, vm: str, attempt: str, seconds: float) -> None:
-        """The agent of `vm` plays `attempt` no longer; its game took `seconds`."""
+    def vm_finished(self, at: float, vm: str, attempt: str, seconds: float | None) -> None:
+        """The agent of `vm` plays `attempt` no longer; its game took `seconds`, or was not played."""
         state = self._vms.get(vm)
         if state is None or attempt not in state.orders:
             return
         del state.orders[attempt]
-        pace_s = state.pace_s
-        # One slow game is believed at once, fast ones only by and by: a game that waits behind a slow one waits long.
-        state.pace_s = seconds if pace_s is None or seconds >= pace_s else (pace_s + seconds) / 2
+        state.recalled.discard(attempt)
+        state.turn_at = at
+        if seconds is not None:
+            pace_s = state.pace_s
+            # One slow game is believed at once, fast ones by and by: what waits behind a slow one waits for long.
+            state.pace_s = seconds if pace_s is None or seconds >= pace_s else (pace_s + seconds) / 2
         if not state.is_here:
             return
         if not state.orders:
@@ -160,6 +174,33 @@ class Leases:
             self._idle[vm] = None
         elif 2 * len(state.orders) <= state.depth():  # not sooner: what is ordered together costs it one wake-up
             self._fast[vm] = None
+
+    def recall(self, at: float) -> list[DispatchCommand]:
+        """Asks for the orders again that wait behind a game which takes long."""
+        commands: list[DispatchCommand] = []
+        self._is_recall_set = False
+        is_more = False
+        for vm, state in self._vms.items():
+            if len(state.orders) < 2 or not state.is_here:
+                continue
+            if at - state.turn_at < _RECALL_S:
+                is_more = True
+                continue
+            waiting = [name for name in list(state.orders)[1:] if name not in state.recalled]
+            if waiting:
+                state.recalled.update(waiting)
+                state.pace_s = max(state.pace_s or 0.0, at - state.turn_at)
+                self._fast.pop(vm, None)
+                commands.append(SendRecall(vm, tuple(waiting)))
+        if is_more:
+            self._is_recall_set = True
+            commands.append(SetRecall(_RECALL_S))
+        return commands
+
+    def is_recalled(self, vm: str, attempt: str) -> bool:
+        """Whether this order was asked for again."""
+        state = self._vms.get(vm)
+        return state is not None and attempt in state.recalled
 
     def vm_away(self, vm: str) -> None:
         """`vm` is given nothing until it is ready again."""
@@ -214,14 +255,17 @@ class Leases:
             self._order(at, vm, state, game, commands)
             if state.depth() > 1:
                 self._fast[vm] = None
-        while self._fast and len(queue) > len(self._fleet) and not queue.has_retries:
+        while self._fast and not queue.has_retries:
             vm = next(iter(self._fast))
             state = self._vms[vm]
-            del self._fast[vm]
             for _ in range(state.depth() - len(state.orders)):
-                if (game := queue.take_ahead()) is None:
+                if len(queue) <= len(self._fleet) or (game := queue.take_ahead()) is None:
                     return commands
                 self._order(at, vm, state, game, commands)
+                if not self._is_recall_set:
+                    self._is_recall_set = True
+                    commands.append(SetRecall(_RECALL_S))
+            del self._fast[vm]
         return commands
 
     def _order(self, at: float, vm: str, state: _VmState, game: Game, commands: list[DispatchCommand]) -> None:
@@ -230,6 +274,8 @@ class Leases:
         asked = game.evaluation.asked
         game.state = "leased"
         state.last_digest = asked.digest
+        if not state.orders:
+            state.turn_at = at
         state.orders[name] = None
         state.attempts.add(name)
         self.attempts[name] = RunningAttempt(name, game, vm, state.incarnation, at)

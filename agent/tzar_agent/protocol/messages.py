@@ -30,6 +30,7 @@ __all__ = [
     "Play",
     "Playing",
     "Progress",
+    "Recall",
     "Result",
     "ResultAck",
     "Stored",
@@ -153,6 +154,14 @@ class Cancel:
 
 
 @value
+class Recall:
+    """Supervisor: give these orders back, if their turn has not come. Each is answered by its result, `cancelled`."""
+
+    TAG: ClassVar[str] = "recall"
+    attempts: Annotated[tuple[Name, ...], Items(ORDERS_LIMIT)]
+
+
+@value
 class Progress:
     """Agent: the game of this attempt has begun (`count` 0) or goes on. At most one for each heartbeat interval."""
 
@@ -258,6 +267,7 @@ Control: TypeAlias = (
     | SupervisorHeartbeat
     | Play
     | Cancel
+    | Recall
     | Progress
     | Result
     | ResultAck
@@ -277,6 +287,7 @@ def control_codec() -> Codec[Control]:
             SupervisorHeartbeat,
             Play,
             Cancel,
+            Recall,
             Progress,
             Result,
             ResultAck,
