@@ -189,7 +189,7 @@ class World:
         agent = self.agents[vm]
         if agent.state == "gone":
             agent.incarnation += 1
-        agent.state = "ready"
+        agent.lose_the_connection("ready")
         self.step(VmReady(self.now, vm, agent.incarnation, agent.playing, tuple(agent.kept), agent.room))
         for finished in tuple(agent.kept.values()):
             self.report(vm, finished)
