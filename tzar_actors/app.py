@@ -34,7 +34,7 @@ from tzar_actors.gateway.control import ControlServer, Heartbeats
 from tzar_actors.gateway.keys import KeyRing, TrainerAccess, load_or_make_keys
 from tzar_actors.gateway.spool import Spool
 from tzar_actors.journal.journal import Journal
-from tzar_actors.loop import Loop, PollWaiter, Watchdog
+from tzar_actors.loop import Loop, PollWaiter, Timer, Watchdog
 from tzar_actors.settings import Settings, require_evaluator
 from tzar_agent.protocol.codec import pack_value
 from tzar_agent.protocol.messages import PROTOCOL_VERSION, Welcome
@@ -42,6 +42,7 @@ from tzar_agent.protocol.messages import PROTOCOL_VERSION, Welcome
 __all__ = ["supervise"]
 
 _STALL_S: Final = 60.0  # a disk may hang for some seconds; a loop that has not turned for a minute never will
+_LOG_S: Final = 0.02  # in which events are written: a record of the log costs as much for one as for many
 _SPEC_LIMIT_BYTES: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
 
@@ -78,11 +79,18 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     )
     waiter = PollWaiter()
     stack.callback(waiter.close)
-    desk_and_log: list[Callable[[], None]] = [log.flush]
+    flush_desk: list[Callable[[], None]] = []
+    log_due: list[Timer] = []
+
+    def flush_log() -> None:
+        log_due.clear()
+        log.flush()
 
     def finish_turn() -> None:
-        for each in desk_and_log:
-            each()
+        for flush in flush_desk:
+            flush()
+        if log.is_waiting and not log_due:
+            log_due.append(loop.call_later(_LOG_S, flush_log))
 
     loop = Loop(time.monotonic, waiter, commit=journal.commit, finish_turn=finish_turn)
     server, trainer = load_or_make_keys(state_dir)
@@ -97,7 +105,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
         chosen=settings.fleet.port != 0,
     )
     stack.callback(gateway.close)
-    desk_and_log.insert(0, gateway.desk.flush)
+    flush_desk.append(gateway.desk.flush)
     spool = Spool(state_dir / "spool")
     limit_bytes = settings.limits.genome_mib * _MIB
     blobs = _bound(

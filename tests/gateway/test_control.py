@@ -261,8 +261,8 @@ def test_what_is_gathered_for_a_trainer_leaves_at_the_turns_end_in_one_message_o
     desk = gateway.control.desk
     for key in ("a", "b"):
         desk.accept("t-1", key)
-        desk.deliver("t-1", key.encode())
-    desk.deliver("nobody", b"lost")
+        desk.deliver("t-1", f"ended {key}", key.encode())
+    desk.deliver("nobody", "k", b"lost")
     gateway.turn_for(0.1)
     assert peer.heard() == []
     desk.flush()

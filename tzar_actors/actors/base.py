@@ -53,8 +53,10 @@ class MachineActor(LoopActor, Generic[Command]):
                 self.keep(command.record)
             elif getattr(command, "HELD", False):
                 if not self._held:
-                    self.loop.hold(self._release)
+                    self.loop.hold(self._release, lazily=True)
                 self._held.append(command)
+                if not getattr(command, "LAZY", False):
+                    self.loop.hurry()
             else:
                 self.carry_out(command)
 

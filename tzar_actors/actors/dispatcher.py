@@ -140,7 +140,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
             case Deliver(trainers, ended):
                 encoded = self._encoded.pop(ended.key, None) or self.journal.codec.encode(ended)
                 for trainer in trainers:
-                    gateway.desk.deliver(trainer, encoded)
+                    gateway.desk.deliver(trainer, ended.key, encoded)
             case Accept(trainer, key):
                 gateway.desk.accept(trainer, key)
             case Refuse(trainer, key, code, reason):

@@ -159,6 +159,7 @@ class Accept:
     """Tell the trainer that the evaluation is accepted."""
 
     HELD: ClassVar[bool] = True
+    LAZY: ClassVar[bool] = True  # nobody waits for it: it may be told with what others wait for
     trainer: str
     key: str
 
@@ -217,6 +218,7 @@ class Acknowledge:
     """Tell the VM's agent that it may forget this result."""
 
     HELD: ClassVar[bool] = True
+    LAZY: ClassVar[bool] = True  # nobody waits for it: it may be told with what others wait for
     vm: str
     attempt: str
 

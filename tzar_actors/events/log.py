@@ -84,6 +84,11 @@ class EventLog:
         """Whether events of this level are kept."""
         return self._floor <= level
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something waits for `flush`."""
+        return bool(self._pending)
+
     def flush(self) -> None:
         """Writes what was emitted, in order, and tells stderr, rather than raises, when that fails.
 

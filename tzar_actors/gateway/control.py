@@ -185,21 +185,19 @@ class ControlServer:
         socket, routes = self._socket, self.peers.by_route
         budget = _READ_AT_ONCE_BYTES
         while budget > 0:
-            # Asked first: to be told of nothing by an exception costs as much as reading a message.
-            if not int(socket.get(zmq.EVENTS)) & zmq.POLLIN:
+            try:
+                route = socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
                 return
-            route = socket.recv(zmq.NOBLOCK)
+            part = socket.recv(zmq.NOBLOCK, copy=False)  # as a `Frame`, which knows its peer and whether more follows
+            frame = part.bytes
             peer = routes.get(route)
-            if peer is not None:
-                frame = socket.recv(zmq.NOBLOCK)
-            else:
-                first = socket.recv(zmq.NOBLOCK, copy=False)
-                frame = first.bytes
-                key, address = str(first.get("User-Id")), str(first.get("Peer-Address"))
-                peer = Stranger(route, _number(first.get(zmq.SRCFD)), key, address)
+            if peer is None:
+                key, address = str(part.get("User-Id")), str(part.get("Peer-Address"))
+                peer = Stranger(route, _number(part.get(zmq.SRCFD)), key, address)
                 self.peers.add(peer)
-            while socket.getsockopt(zmq.RCVMORE):
-                socket.recv(zmq.NOBLOCK)
+            while part.more:
+                part = socket.recv(zmq.NOBLOCK, copy=False)
                 frame = b""  # nobody sends more than one frame here
             budget -= 500 + len(frame)
             try:

@@ -46,7 +46,7 @@ class TrainerPeer:
     fd: int
     trainer: str
     ended: list[bytes] = field(default_factory=list)
-    accepted: list[str] = field(default_factory=list)
+    accepted: dict[str, None] = field(default_factory=dict)
 
 
 Peer = Stranger | AgentPeer | TrainerPeer

@@ -98,12 +98,13 @@ class TrainerDesk:
     def accept(self, trainer: str, key: str) -> None:
         """Tells the trainer, at the turn's end, that `key` is accepted. Is it not connected, nothing is told."""
         if (peer := self._peers.trainers.get(trainer)) is not None:
-            peer.accepted.append(key)
+            peer.accepted[key] = None
             self._waiting[trainer] = peer
 
-    def deliver(self, trainer: str, ended: bytes) -> None:
-        """Hands the trainer an outcome at the turn's end. Is it not connected, it will ask."""
+    def deliver(self, trainer: str, key: str, ended: bytes) -> None:
+        """Hands the trainer the outcome of `key` at the turn's end. Is it not connected, it will ask."""
         if (peer := self._peers.trainers.get(trainer)) is not None:
+            peer.accepted.pop(key, None)  # its outcome says as much
             peer.ended.append(ended)
             self._waiting[trainer] = peer
 
@@ -116,7 +117,7 @@ class TrainerDesk:
         """Sends what was gathered: one message for each trainer and kind, however much there is."""
         waiting, self._waiting = self._waiting, {}
         for peer in waiting.values():
-            accepted, peer.accepted = peer.accepted, []
+            accepted, peer.accepted = peer.accepted, {}
             ended, peer.ended = peer.ended, []
             if accepted and not self._send(peer, self._write_codec.encode(Accepted(tuple(accepted)))):
                 continue

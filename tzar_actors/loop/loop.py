@@ -4,8 +4,9 @@
     fire the timers that are due
     until nothing is pending, but for a bounded number of rounds:
         give actors with mail their turns, one message each
-        read on while there is something to read, for a moment: a commit costs the same for one record and for ten
-        commit what was journalled; release what was held for it
+        if somebody waits for a commit, or one was owed for some milliseconds:
+            read on while there is something to read, for a moment: a commit costs the same for one record and for ten
+            commit what was journalled; release what was held for it
     finish the turn (events are written); wait, if nothing is pending
 
 It runs on one thread. Only `wake`, `stop` and an inbox's `put` may be used from others.
@@ -27,6 +28,7 @@ __all__ = ["Loop", "Timer"]
 
 _ROUNDS: Final = 16  # of turns between two looks at the sockets: chatter among actors starves no socket
 _GATHER_S: Final = 0.002  # that a commit may wait for more to commit, while there is more to read
+_LAZY_S: Final = 0.005  # that a commit may be owed while nobody is in a hurry for it
 _LATE_S: Final = 0.05  # a turn that begins later or lasts longer than this is counted as late
 _FEW_TIMERS: Final = 64  # fewer than this are not worth a search for cancelled ones
 
@@ -51,8 +53,8 @@ class Loop:
     Args:
         clock: gives monotonic seconds.
         waiter: how to wait.
-        commit: called at the end of each round in which `mark_dirty` was called; what was held is released when it
-            returns. What it raises ends the loop, and what was held is never released.
+        commit: called some milliseconds after `mark_dirty`, or at the end of the round when something is held; what was
+            held is released when it returns. What it raises ends the loop, and what was held is never released.
         finish_turn: called once at the end of each turn.
     """
 
@@ -73,6 +75,8 @@ class Loop:
         self._ready: deque[LoopActor] = deque()
         self._held: list[Callable[[], None]] = []
         self._dirty = False
+        self._owed_since: float | None = None
+        self._is_hurried = False
         self._timers: list[tuple[float, int, Timer]] = []
         self._sweep_at = _FEW_TIMERS
         self._numbers = count()
@@ -96,12 +100,25 @@ class Loop:
         return self.call_at(self.clock() + after_s, callback)
 
     def mark_dirty(self) -> None:
-        """Something was journalled: this round ends with a commit."""
+        """Something was journalled: a commit is owed, in some milliseconds unless something is held for it."""
         self._dirty = True
+        self._owe()
 
-    def hold(self, release: Callable[[], None]) -> None:
-        """Calls `release` when everything journalled so far is committed, and never if that fails."""
+    def hold(self, release: Callable[[], None], *, lazily: bool = False) -> None:
+        """Calls `release` when everything journalled so far is committed, and never if that fails.
+
+        Args:
+            release: what to call.
+            lazily: nobody is in a hurry for it; the commit may wait for others.
+        """
         self._held.append(release)
+        self._owe()
+        if not lazily:
+            self._is_hurried = True
+
+    def hurry(self) -> None:
+        """Somebody waits for what is held: this round ends with a commit."""
+        self._is_hurried = True
 
     def schedule(self, actor: "LoopActor") -> None:
         """Gives `actor` one turn. May be called from any thread."""
@@ -153,7 +170,7 @@ class Loop:
 
     def _gather(self, began: float) -> bool:
         """Reads what has come in meanwhile, for a moment: one commit then does for all of it. False: nothing has."""
-        if not (self._dirty or self._held) or self.clock() - began > _GATHER_S:
+        if not self._is_due() or self.clock() - began > _GATHER_S:
             return False
         has_read = False
         for callback in self.waiter.wait(0):
@@ -162,17 +179,30 @@ class Loop:
         return has_read
 
     def _is_pending(self) -> bool:
-        # A release may hold and mark as well, and so may `finish_turn`: neither may wait for the next mail.
-        return bool(self._ready or self._held or self._dirty)
+        # A release may hold as well, and so may `finish_turn`: neither may wait for the next mail.
+        return bool(self._ready) or self._is_due()
+
+    def _owe(self) -> None:
+        if self._owed_since is None:
+            self._owed_since = self.clock()
+
+    def _is_due(self) -> bool:
+        """Whether a commit is owed that may wait no longer."""
+        if self._owed_since is None:
+            return False
+        return self._is_hurried or self._stopping or self.clock() >= self._owed_since + _LAZY_S
 
     def _wait_s(self, longest: float | None) -> float | None:
         if self._stopping or self._is_pending():
             return 0.0
         while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
-        if not self._timers:
+        due = [self._timers[0][0]] if self._timers else []
+        if self._owed_since is not None:
+            due.append(self._owed_since + _LAZY_S)
+        if not due:
             return longest
-        until = max(0.0, self._timers[0][0] - self.clock())
+        until = max(0.0, min(due) - self.clock())
         return until if longest is None else min(longest, until)
 
     def _count_late(self, seconds: float) -> None:
@@ -201,9 +231,10 @@ class Loop:
             ready.popleft().take_turn()
 
     def _settle(self) -> None:
-        if not (self._dirty or self._held):
+        if not self._is_due():
             return
         held, self._held = self._held, []
+        self._owed_since, self._is_hurried = None, False
         if self._dirty:
             self._dirty = False
             self._commit()
