@@ -155,6 +155,42 @@ def test_what_a_timer_holds_is_released_in_its_own_turn(clock: VirtualClock) -> 
     assert story == ["commit", "released"]
 
 
+def test_a_commit_that_nobody_waits_for_is_made_some_milliseconds_later(clock: VirtualClock) -> None:
+    story: list[str] = []
+    began = clock.now
+    loop = with_commit(clock, later(story, "commit"))
+    loop.mark_dirty()
+    loop.hold(later(story, "released"), lazily=True)
+    loop.turn(0.0)
+    assert story == []
+    loop.turn(60.0)
+    assert story == ["commit", "released"]
+    assert clock.now - began == pytest.approx(0.005)
+
+
+def test_what_can_wait_is_released_with_the_commit_that_somebody_waits_for(clock: VirtualClock) -> None:
+    story: list[str] = []
+    began = clock.now
+    loop = with_commit(clock, later(story, "commit"))
+    loop.mark_dirty()
+    loop.hold(later(story, "first"), lazily=True)
+    loop.turn(0.0)
+    loop.hold(later(story, "second"))
+    loop.turn(0.0)
+    assert story == ["commit", "first", "second"]
+    assert clock.now == began
+
+
+def test_a_commit_that_is_owed_is_made_before_the_loop_ends(clock: VirtualClock) -> None:
+    story: list[str] = []
+    loop = with_commit(clock, later(story, "commit"))
+    loop.mark_dirty()
+    loop.hold(later(story, "released"), lazily=True)
+    loop.call_later(0.001, loop.stop)
+    loop.run()
+    assert story == ["commit", "released"]
+
+
 def test_nothing_is_committed_when_nothing_was_journalled(clock: VirtualClock) -> None:
     story: list[Any] = []
     loop = with_commit(clock, later(story, "commit"))

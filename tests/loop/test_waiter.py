@@ -191,6 +191,7 @@ def test_a_commit_does_for_what_came_in_meanwhile_and_waits_no_longer_when_nothi
     def read() -> None:
         story.append(here.recv().decode())
         loop.mark_dirty()
+        loop.hurry()
         if story == ["first"]:
             there.send(b"second")
             assert here.poll(int(PATIENCE_S * 1000))
@@ -203,6 +204,7 @@ def test_a_commit_does_for_what_came_in_meanwhile_and_waits_no_longer_when_nothi
     story.clear()
     waiter.asked = 0
     loop.mark_dirty()
+    loop.hurry()
     loop.turn(0.0)
     assert story == ["commit"]
     assert waiter.asked == 2  # once for the turn, and once for what may have come since
