@@ -1,4 +1,4 @@
-"""Chaos on real processes: what kills and freezes at random cost a fleet, and that they lose, double and falsify nothing.
+"""Chaos on real processes: what kills and freezes at random cost a fleet, and whether they lose or falsify anything.
 
 Agents, evaluator processes and the supervisor are killed (SIGKILL) and frozen (SIGSTOP, SIGCONT some seconds later),
 one fault every `--every` seconds, while evaluations of two games each are played by real evaluator processes. A share
@@ -20,10 +20,9 @@ failure; the exit code is 1 when something was lost, doubled or wrong, or proces
 """
 
 import random
-import sys
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -73,7 +72,7 @@ class Findings:
     ledger: Ledger
     doubled: int
     faults: "Counter[Fault]"
-    crashes: int
+    vm_failures: int
     seconds: float
     efficiency: float
     calm_efficiency: float
@@ -88,54 +87,51 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="Of genomes, games, crashes and faults.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on the last line.")] = False,
     folder: Annotated[Path | None, typer.Option(help="Where the fleet keeps its state.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the fleet's state, its log among it.")] = False,
 ) -> None:
     """Kills and freezes a fleet's processes while it plays, and checks every outcome."""
     work = Work(vms, GAMES, SHORTEST_S, LONGEST_S, crashes, seed)
     try:
-        found = measured(work, minutes * 60, every, folder or Path(tempfile.gettempdir()), Console(stderr=True))
+        with rig(folder or Path(tempfile.gettempdir()), vms, SECTIONS, keep=keep) as running:
+            found = measured(running, work, minutes * 60, every, Console(stderr=True))
     except (BenchError, SupervisorError) as error:
         Console(stderr=True).print(f"[red]{error}[/red]")
         raise typer.Exit(1) from error
     raise typer.Exit(told(found, work, minutes, as_json))
 
 
-def measured(work: Work, seconds: float, every_s: float, folder: Path, console: Console) -> Findings:
-    """Runs a fleet without faults and then with them.
+def measured(running: Rig, work: Work, seconds: float, every_s: float, console: Console) -> Findings:
+    """Has a fleet play without faults and then with them.
 
     Args:
+        running: the fleet.
         work: what is played.
         seconds: how long with faults.
         every_s: seconds between two faults.
-        folder: where the fleet keeps its state.
         console: where progress is shown.
 
     Raises:
-        BenchError: it could not be measured, or processes of the fleet were left at the end.
+        BenchError: it could not be measured.
     """
-    with rig(folder, work.vms, SECTIONS) as running:
-        calm_work = Work(work.vms, work.games, work.shortest_s, work.longest_s, 0.0, work.seed)
-        calm_s = min(CALM_LONGEST_S, seconds * CALM_SHARE)
-        calm, _, calm_took_s = _run(running, calm_work, calm_s, None, console, "without faults")
-        if calm.open or calm.wrong:
-            stories = "; ".join(calm.stories) or f"no outcome for {PATIENCE_S:.0f} s"
-            raise BenchError(f"{calm.open} evaluations were lost without any fault, {calm.wrong} wrong: {stories}")
-        faults = Faults(running.id, every_s, MIX, work.seed, FREEZE_SHORTEST_S, FREEZE_LONGEST_S)
-        ledger, doubled, took_s = _run(running, work, seconds, faults, console, "with faults")
-        starts, log = running.fleet.supervisor_starts, running.log
-        doubles = doubles_in_log(events_of(log))
-        for name in (*doubles.outcomes, *doubles.attempts):
-            ledger.stories.append(f"{name} is twice in the log")
-        lost_vms = sum(event["event"] == "vm_failed" for event in events_of(log))
-        return Findings(
-            ledger,
-            ledger.doubled + doubled + len(doubles.outcomes) + len(doubles.attempts),
-            faults.done,
-            lost_vms,
-            took_s,
-            ledger.ended_s / work.vms / took_s if took_s else 0.0,
-            calm.ended_s / work.vms / calm_took_s if calm_took_s else 0.0,
-            starts,
-        )
+    calm_s = min(CALM_LONGEST_S, seconds * CALM_SHARE)
+    calm, _, calm_took_s = _run(running, replace(work, crash_share=0.0), calm_s, None, console, "without faults")
+    if calm.open or calm.wrong:
+        stories = "; ".join(calm.stories) or f"no outcome for {PATIENCE_S:.0f} s"
+        raise BenchError(f"{calm.open} evaluations were lost without any fault, {calm.wrong} wrong: {stories}")
+    faults = Faults(running.id, every_s, MIX, work.seed, FREEZE_SHORTEST_S, FREEZE_LONGEST_S)
+    ledger, differing, took_s = _run(running, work, seconds, faults, console, "with faults")
+    doubles = doubles_in_log(events_of(running.log))
+    ledger.stories += [f"{name} is twice in the log" for name in (*doubles.outcomes, *doubles.attempts)]
+    return Findings(
+        ledger,
+        ledger.doubled + differing + len(doubles.outcomes) + len(doubles.attempts),
+        faults.done,
+        sum(event["event"] == "vm_failed" for event in events_of(running.log)),
+        took_s,
+        ledger.ended_s / work.vms / took_s if took_s else 0.0,
+        calm.ended_s / work.vms / calm_took_s if calm_took_s else 0.0,
+        running.fleet.supervisor_starts,
+    )
 
 
 def told(found: Findings, work: Work, minutes: float, as_json: bool) -> int:
@@ -151,7 +147,7 @@ def told(found: Findings, work: Work, minutes: float, as_json: bool) -> int:
         Figure("efficiency without faults", found.calm_efficiency),
         Figure("kills", kills),
         *(Figure(f"  {fault}", found.faults[fault]) for fault in MIX),
-        Figure("VMs failed", found.crashes, note=f"{work.crash_share:.0%} of the attempts crash theirs"),
+        Figure("VMs failed", found.vm_failures, note=f"{work.crash_share:.0%} of the attempts crash theirs"),
         Figure("supervisor started", found.supervisor_starts),
     ]
     title = f"{work.vms} VMs, {minutes:g} minutes, seed {work.seed}"
@@ -172,7 +168,7 @@ def told(found: Findings, work: Work, minutes: float, as_json: bool) -> int:
             "efficiency": round(found.efficiency, 4),
             "efficiency_without_faults": round(found.calm_efficiency, 4),
             "faults": {str(fault): found.faults[fault] for fault in MIX},
-            "vms_failed": found.crashes,
+            "vms_failed": found.vm_failures,
             "supervisor_starts": found.supervisor_starts,
             "seconds": round(found.seconds, 1),
             "seed": work.seed,
@@ -221,4 +217,4 @@ def _otherwise(running: Rig, ledger: Ledger, given: dict[str, float | None]) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(typer.run(main))
+    typer.run(main)

@@ -81,9 +81,7 @@ class Ledger:
             tries = "; ".join(
                 f"{a.id} on {a.vm}/{a.incarnation}: {a.status}, {a.reason}" for g in result.games for a in g.attempts
             )
-            self._tell(
-                f"{key} came back as {got}, right is {expected.fitness}: {result.reason} [attempts: {tries}]"
-            )
+            self._tell(f"{key} came back as {got}, right is {expected.fitness}: {result.reason} [attempts: {tries}]")
 
     def fail(self, key: str, error: BaseException) -> None:
         """An evaluation will not come back: it stays open, and is counted as lost."""

@@ -61,15 +61,16 @@ class Rig:
 
 
 @contextmanager
-def rig(folder: Path, vms: int, sections: dict[str, Any]) -> Iterator[Rig]:
+def rig(folder: Path, vms: int, sections: dict[str, Any], *, keep: bool = False) -> Iterator[Rig]:
     """A fleet of local VMs in a new folder beneath `folder`, with all VMs idle.
 
-    The state folder is removed afterwards, unless there was an error.
+    The state folder is removed afterwards, unless there was an error; what is kept is told on stderr.
 
     Args:
         folder: where the state folder is made.
         vms: how many VMs.
         sections: of the settings, without `fleet.state_dir` and `hosts`.
+        keep: leave the state folder where it is.
 
     Raises:
         BenchError: the VMs did not come up, or processes of the fleet were left when it had ended.
@@ -91,8 +92,11 @@ def rig(folder: Path, vms: int, sections: dict[str, Any]) -> Iterator[Rig]:
             yield running
         _require_nothing_left(running)
     except BaseException:
-        Console(stderr=True).print(f"What the fleet left is in {home}.")
+        _tell_kept(home)
         raise
+    if keep:
+        _tell_kept(home)
+        return
     shutil.rmtree(home, ignore_errors=True)
 
 
@@ -106,6 +110,10 @@ def finish(lost: int, doubled: int, wrong: int, as_json: bool, found: dict[str, 
         sys.stdout.flush()
         print(json.dumps(found))
     return 1 if lost or doubled or wrong else 0
+
+
+def _tell_kept(home: Path) -> None:
+    Console(stderr=True).print(f"The fleet's log, journal and folders are in {home}", soft_wrap=True)
 
 
 def _id_of(fleet: tzar_actors.Fleet) -> str:
