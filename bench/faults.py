@@ -19,7 +19,7 @@ import psutil
 
 from tzar_agent.tree import EVALUATOR_MARK, FLEET_MARK, VM_MARK, marked
 
-__all__ = ["MIX", "WITHOUT_SUPERVISOR_KILLS", "Fault", "Faults", "agents", "evaluators", "supervisors"]
+__all__ = ["MIX", "WITHOUT_SUPERVISOR_KILLS", "Fault", "Faults", "Target", "agents", "evaluators", "supervisors"]
 
 Target = Literal["agent", "evaluator", "supervisor"]
 _NO_VICTIM_AGAIN_S = 0.05
@@ -83,8 +83,7 @@ class Faults:
         every_s: mean seconds between two faults; the pauses are spread by half of it.
         mix: how often each fault is done, as weights.
         seed: of all draws. The victims also depend on which processes there are.
-        shortest_s: the shortest freeze, in seconds.
-        longest_s: the longest freeze, in seconds.
+        freezes_s: the shortest and the longest freeze of each, in seconds.
         spare: VMs whose agents nothing happens to.
 
     Attributes:
@@ -97,8 +96,7 @@ class Faults:
         every_s: float,
         mix: Mapping[Fault, int],
         seed: int,
-        shortest_s: float,
-        longest_s: float,
+        freezes_s: Mapping[Target, tuple[float, float]],
         spare: Collection[str] = (),
     ) -> None:
         self.done: Counter[Fault] = Counter()
@@ -106,7 +104,7 @@ class Faults:
         self._every_s = every_s
         self._mix = dict(mix)
         self._draw = random.Random(seed)
-        self._shortest_s, self._longest_s = shortest_s, longest_s
+        self._freezes_s = dict(freezes_s)
         self._spare = frozenset(spare)
         self._frozen: list[tuple[float, int, psutil.Process]] = []  # a heap by when each goes on
         self._failure: BaseException | None = None
@@ -171,7 +169,7 @@ class Faults:
                 victim.kill()
             else:
                 victim.suspend()
-                seconds = self._draw.uniform(self._shortest_s, self._longest_s)
+                seconds = self._draw.uniform(*self._freezes_s[fault.target])
                 heapq.heappush(self._frozen, (now + seconds, victim.pid, victim))
         except psutil.Error:
             return False

@@ -1,6 +1,7 @@
 """The fleet that the benches of kills, of soaking and of memory start: its settings, and what it left behind."""
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -81,6 +82,8 @@ def rig(folder: Path, vms: int, sections: dict[str, Any], *, keep: bool = False)
         "fleet": {"name": "bench", "on_trainer_exit": "stop", **sections.get("fleet", {}), "state_dir": str(home)},
         "hosts": [{"vms": vms, "boots_at_a_time": vms}],
     }
+    # Where Python is told to keep no bytecode, each agent would compile itself at each boot: no fleet runs like that.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     fleet = tzar_actors.launch(settings)
     if not isinstance(fleet, LaunchedFleet):
         raise BenchError(f"{home} is new, and a supervisor runs there already")

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from faults import WITHOUT_SUPERVISOR_KILLS, Faults
+from faults import WITHOUT_SUPERVISOR_KILLS, Faults, Target
 from figures import Figure, table
 from gauges import Gauges, Sample, settled
 from ledger import Ledger, doubles_in_log, events_of
@@ -42,7 +42,11 @@ from tzar_actors import SupervisorError
 __all__ = ["main"]
 
 SHORTEST_S, LONGEST_S = 0.01, 0.09
-FREEZE_SHORTEST_S, FREEZE_LONGEST_S = 0.2, 6.0
+FREEZES_S: Mapping[Target, tuple[float, float]] = {
+    "agent": (0.2, 20.0),
+    "evaluator": (0.2, 8.0),
+    "supervisor": (0.1, 5.0),
+}
 WINDOW = 500
 PATIENCE_S = 120.0
 LONGEST_WARM_UP_S = LONGEST_SPAN_S = 600.0
@@ -95,8 +99,7 @@ def main(
                 every,
                 WITHOUT_SUPERVISOR_KILLS,
                 seed,
-                FREEZE_SHORTEST_S,
-                FREEZE_LONGEST_S,
+                FREEZES_S,
                 spare=[_first_vm(running)],
             )
             trend = soaked(running, ledger, work, minutes * 60, faults, console)
