@@ -18,7 +18,6 @@ tells when the game itself began again, by its own clock. When a supervisor's pr
 import os
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -41,6 +40,7 @@ from work import BenchError
 
 from tzar_actors import EvaluationFuture, EvaluationResult, SupervisorError
 from tzar_actors.client.fleet import game_seeds
+from tzar_actors.drivers.processes import age_s
 
 __all__ = ["main"]
 
@@ -170,7 +170,7 @@ def _supervisor_killed(running: Rig, queued: int) -> Mapping[str, float]:
         if time.monotonic() > deadline:
             raise BenchError(f"no supervisor was there again {PATIENCE_S:g} s after its kill")
         Event().wait(LOOK_EVERY_S)
-    born_at = _born_at(fleet.supervisor_pid)
+    born_at = time.time() - age_s(fleet.supervisor_pid)
     if wait(futures, PATIENCE_S).not_done:
         raise BenchError(f"{sum(not f.done() for f in futures)} of {queued} evaluations did not come back")
     for future, genome in zip(futures, genomes, strict=True):
@@ -249,15 +249,6 @@ def _last(running: Rig, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, An
 def _time(event: Mapping[str, Any]) -> float:
     """When it happened, in seconds since 1970."""
     return datetime.fromisoformat(event["t"]).timestamp()
-
-
-def _born_at(pid: int) -> float:
-    """When a process began, in seconds since 1970; on Linux not psutil's time, which may be off by a second."""
-    if sys.platform != "linux":
-        return psutil.Process(pid).create_time()
-    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    began_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # since boot: field 22 of proc(5)'s stat
-    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - began_s)
 
 
 if __name__ == "__main__":
