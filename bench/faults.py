@@ -36,14 +36,14 @@ class Fault:
         return f"{self.target} {self.what}"
 
 
-# Agents and evaluators die often, a supervisor seldom: while it is frozen or starts, nobody is given a game.
+# As if victims were drawn evenly from all processes of a fleet of eight VMs: one in seventeen is the supervisor.
 MIX: Mapping[Fault, int] = {
-    Fault("agent", "killed"): 35,
-    Fault("evaluator", "killed"): 35,
-    Fault("supervisor", "killed"): 5,
+    Fault("agent", "killed"): 37,
+    Fault("evaluator", "killed"): 37,
+    Fault("supervisor", "killed"): 3,
     Fault("agent", "frozen"): 10,
     Fault("evaluator", "frozen"): 10,
-    Fault("supervisor", "frozen"): 5,
+    Fault("supervisor", "frozen"): 3,
 }
 # A process that was just started has not leaked yet: where leaks are looked for, the supervisor must live.
 WITHOUT_SUPERVISOR_KILLS: Mapping[Fault, int] = {
