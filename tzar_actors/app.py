@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import psutil
 import zmq
 from filelock import FileLock, Timeout
 
@@ -26,6 +25,7 @@ from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.vm import VmLimits
 from tzar_actors.drivers.choice import make_driver
+from tzar_actors.drivers.processes import age_s
 from tzar_actors.errors import LockedError, SupervisorError
 from tzar_actors.events import catalogue
 from tzar_actors.events.log import EventLog
@@ -147,7 +147,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     stack.callback(watchdog.stop)
     access.save(state_dir / ACCESS_FILE)
     _stop_on_signals(wiring, waiter)
-    log.emit(catalogue.SupervisorReady(time.time() - psutil.Process().create_time()))
+    log.emit(catalogue.SupervisorReady(age_s(os.getpid())))
     on_ready(access)
     loop.run()
 

@@ -13,13 +13,15 @@ from tzar_agent.protocol.messages import Play
 
 __all__ = ["GenomeError", "Genomes"]
 
+_MOST_FILES = 2000  # small genomes come with each order again: to keep more costs memory, and of the disk a block each
+
 
 class GenomeError(ValueError):
     """A genome that is not what its digest says, or that cannot be stored. The text says which and why."""
 
 
 class Genomes:
-    """The verified genomes at hand: a cache on the disk, bounded in bytes, least recently used first out.
+    """The verified genomes at hand: a cache on the disk, bounded in bytes and files, least recently used first out.
 
     A file's digest is computed once for each state that it is in (path, size, time of change).
 
@@ -33,6 +35,7 @@ class Genomes:
         self.pinned: bytes | None = None  # digest of the genome in play: it stays, whatever the bound
         self._folder = folder
         self._sizes: OrderedDict[bytes, int] = OrderedDict()
+        self._bytes = 0  # their sum: many small genomes are not added up at each game
         self._verified: OrderedDict[bytes, tuple[str, int, int]] = OrderedDict()
         folder.mkdir(parents=True, exist_ok=True)
         self._take_stock()
@@ -40,7 +43,7 @@ class Genomes:
     @property
     def size_bytes(self) -> int:
         """Of all genomes in the cache."""
-        return sum(self._sizes.values())
+        return self._bytes
 
     def adopt(self, spool: str | None, limit_bytes: int) -> None:
         """Uses this spool, or none, and this bound for the cache."""
@@ -100,7 +103,7 @@ class Genomes:
             self._remember(path, digest)
         except OSError as error:
             raise GenomeError(f"genome {digest.hex()} cannot be stored in the cache: {error}") from error
-        self._sizes[digest] = size
+        self._count(digest, size)
         self._evict()
         return Genome(digest, None, path)
 
@@ -124,7 +127,7 @@ class Genomes:
         except (OSError, ValueError):
             return False  # not there, changed meanwhile, or not for this agent to read
         self._verified[digest] = (str(path), stat.st_size, stat.st_mtime_ns)
-        if len(self._verified) > 10_000:
+        if len(self._verified) > _MOST_FILES:
             self._verified.popitem(last=False)
         return True
 
@@ -132,17 +135,19 @@ class Genomes:
         stat = path.stat()
         self._verified[digest] = (str(path), stat.st_size, stat.st_mtime_ns)
 
+    def _count(self, digest: bytes, size: int) -> None:
+        self._bytes += size - self._sizes.get(digest, 0)
+        self._sizes[digest] = size
+
     def _evict(self) -> None:
-        excess = self.size_bytes - self.limit_bytes
-        for digest in list(self._sizes):
-            if excess <= 0:
+        while self._bytes > self.limit_bytes or len(self._sizes) > _MOST_FILES:
+            oldest = next((digest for digest in self._sizes if digest != self.pinned), None)
+            if oldest is None:
                 return
-            if digest != self.pinned:
-                excess -= self._sizes[digest]
-                self._drop(digest)
+            self._drop(oldest)
 
     def _drop(self, digest: bytes) -> None:
-        self._sizes.pop(digest, None)
+        self._bytes -= self._sizes.pop(digest, 0)
         self._verified.pop(digest, None)
         try:
             self.path_of(digest).unlink(missing_ok=True)
@@ -161,7 +166,7 @@ class Genomes:
                 stat = entry.stat()
                 found.append((stat.st_mtime_ns, digest, stat.st_size))
         for _, digest, size in sorted(found):
-            self._sizes[digest] = size
+            self._count(digest, size)
 
 
 def _sha256(path: Path, size: int) -> bytes:

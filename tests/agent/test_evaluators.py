@@ -3,6 +3,7 @@
 import sys
 import time
 
+import psutil
 import pytest
 from fake_supervisor import details_of, python_evaluator
 
@@ -93,6 +94,25 @@ def test_a_python_game_that_fails_is_a_fault_with_evidence_and_the_next_one_play
     assert "written to descriptor 1" in result.evidence.tail
     python.play("a2")
     assert python.result("a2").status == "scored"
+
+
+def test_after_an_end_of_its_own_another_child_waits_for_the_next_game(python):
+    python.play("a1", params={"do": "_exit"})
+    assert python.result("a1").status == "fault"
+    python.until(lambda: len(evaluator_processes(python)) == 1)
+    (waiting,) = evaluator_processes(python)
+    python.play("a2")
+    assert details_of(python.result("a2"))["pid"] == waiting
+
+
+def test_a_child_that_is_killed_between_two_games_has_a_successor_before_the_next(python):
+    python.play("a1")
+    first = details_of(python.result("a1"))["pid"]
+    psutil.Process(first).kill()
+    python.until(lambda: evaluator_processes(python) not in ([], [first]))
+    (waiting,) = evaluator_processes(python)
+    python.play("a2")
+    assert details_of(python.result("a2"))["pid"] == waiting
 
 
 def test_a_game_over_its_time_limit_is_ended_with_its_tree(python):

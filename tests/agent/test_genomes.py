@@ -152,6 +152,30 @@ def test_a_cache_of_before_is_used_and_what_is_damaged_in_it_is_dropped(tmp_path
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [good.name]
 
 
+def test_of_many_small_genomes_the_last_ones_are_kept_and_nothing_grows(tmp_path, monkeypatch):
+    monkeypatch.setattr("tzar_agent.genomes._MOST_FILES", 3)
+    genomes = Genomes(tmp_path / "cache")
+    names = [b"%d" % number for number in range(10)]
+    for name in names:
+        genomes.find(order(name, name), needs_path=True)
+    kept = {hashlib.sha256(name).hexdigest() for name in names[-3:]}
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == kept
+    assert genomes.size_bytes == 3
+    assert len(genomes._verified) <= 3
+
+
+def test_the_caches_size_follows_what_is_stored_again_and_what_is_dropped(tmp_path):
+    genomes = Genomes(tmp_path / "cache")
+    for name in (b"one", b"three", b"one"):
+        genomes.find(order(name, name), needs_path=True)
+    assert genomes.size_bytes == 8
+    genomes.path_of(hashlib.sha256(b"three").digest()).write_bytes(b"THREE")
+    assert genomes.find(order(b"three"), needs_path=True) is None
+    assert genomes.size_bytes == 3
+    genomes.adopt(None, 0)
+    assert genomes.size_bytes == 0, "what is in play is the other one, and it is not there"
+
+
 def test_the_genome_in_play_stays_whatever_the_bound(tmp_path):
     genomes = Genomes(tmp_path / "cache")
     genomes.adopt(None, 10)

@@ -2,6 +2,7 @@ import copy
 import os
 import signal
 import subprocess
+import sys
 import threading
 from concurrent.futures import CancelledError
 
@@ -156,6 +157,30 @@ def test_what_was_cancelled_while_there_was_no_supervisor_stays_cancelled(fleet,
     until(lambda: fleet.supervisor_starts == 2 and fleet.status().evaluations_open == 0)
     (result,) = fleet.results("a")
     assert result.outcome == "cancelled"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is how Linux ends a process at once")
+def test_a_supervisor_that_is_killed_while_it_starts_is_started_once_more(fleet, folder, monkeypatch, until):
+    start, tries = launcher._start, []
+
+    def killed_twice(settings):
+        tries.append(settings)
+        if len(tries) > 2:
+            return start(settings)
+        dying = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+        with monkeypatch.context() as patch:
+            patch.setattr(launcher, "SUPERVISOR_ARGV", dying)
+            return start(settings)
+
+    monkeypatch.setattr(launcher, "_start", killed_twice)
+    future = fleet.submit(b"\x01", params={"wait": "go"})
+    until(lambda: (folder / "began-1").exists())
+    os.kill(fleet.supervisor_pid, signal.SIGKILL)
+    (folder / "go").touch()
+    assert future.result(PATIENCE_S).fitness == 1.0
+    assert len(tries) == 3
+    until(lambda: fleet.supervisor_starts == 2)
+    assert fleet.status().pid == fleet.supervisor_pid
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is how Linux ends a process at once")

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
 
 from tzar_actors.drivers import processes
-from tzar_actors.drivers.processes import Process, end, identify, is_alive, wait_for_end
+from tzar_actors.drivers.processes import Process, age_s, end, identify, is_alive, wait_for_end
 
 
 @pytest.fixture
@@ -69,3 +70,14 @@ def test_a_name_full_of_brackets_and_spaces_hides_no_field(tmp_path):
         ticks = int(identify(child.pid).born.split(":")[1])
         child.kill()
     assert ticks / os.sysconf("SC_CLK_TCK") == pytest.approx(seconds, abs=1)
+
+
+def test_a_processes_age_is_the_time_since_it_was_started():
+    tick_s = 0.02  # the system rounds to hundredths
+    before = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        after = time.monotonic()
+        asked = time.monotonic()
+        age = age_s(child.pid)
+        assert asked - after - tick_s <= age <= time.monotonic() - before + tick_s
+        child.kill()

@@ -1,11 +1,11 @@
 """Routes games to idle VMs: steps the dispatch machine, has it all journalled, speaks with trainers and agents."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, Final, assert_never
 
 from tzar_actors.actors.base import MachineActor
+from tzar_actors.actors.genome_memory import GenomeMemory
 from tzar_actors.actors.messages import Order, Restore, TimerRang, TrainerSaid
 from tzar_actors.actors.wiring import Wiring
 from tzar_actors.client.protocol import (
@@ -71,8 +71,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
         super().__init__(wiring.loop, wiring.journal)
         self._wiring = wiring
         self._machine = Dispatch(wiring.journal.epoch, wiring.blame)
-        self._genomes: OrderedDict[bytes, bytes] = OrderedDict()
-        self._genome_bytes = 0
+        self.genomes = GenomeMemory(_GENOMES_IN_MEMORY_BYTES)
         self._encoded: dict[str, bytes] = {}
         self._good_params: bytes | None = None
         self._tells_all = wiring.log.hears(catalogue.AttemptStarted.LEVEL)
@@ -182,7 +181,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
             if genome is not None:
                 self.journal.append_genome(asked.key, genome)
                 self.loop.mark_dirty()
-                self._remember(asked.digest, genome)
+                self.genomes.keep(asked.digest, genome)
         return self._machine.step(Submitted(now, self._wiring.wall(), trainer, asked))
 
     def _admission(self, asked: Evaluation, genome: bytes | None) -> Admission:
@@ -234,19 +233,10 @@ class Dispatcher(MachineActor[DispatchCommand]):
             wiring.log.emit(event)
 
     def _genome(self, asked: Evaluation) -> bytes | None:
-        genome = self._genomes.get(asked.digest)
+        genome = self.genomes.get(asked.digest)
         if genome is None and (genome := self.journal.genome(asked.key)) is not None:
-            self._remember(asked.digest, genome)
+            self.genomes.keep(asked.digest, genome)
         return genome
-
-    def _remember(self, digest: bytes, genome: bytes) -> None:
-        if digest in self._genomes:
-            return
-        self._genomes[digest] = genome
-        self._genome_bytes += len(genome)
-        while self._genome_bytes > _GENOMES_IN_MEMORY_BYTES:
-            _, oldest = self._genomes.popitem(last=False)
-            self._genome_bytes -= len(oldest)
 
     def _answer_outcomes(self, trainer: str, question: AskOutcomes) -> None:
         ended: list[bytes] = []
@@ -277,6 +267,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
         )
 
     def _ended(self, ended: EvaluationEnded) -> None:
+        self.genomes.forget(ended.digest)
         outcomes = self._wiring.board.outcomes
         outcomes[ended.outcome] = outcomes.get(ended.outcome, 0) + 1
         self._wiring.log.emit(

@@ -90,6 +90,7 @@ class LaunchedFleet(Fleet):
         """Starts the supervisor again when it dies, but not for ever."""
         recovery = self.settings.recovery
         intensity = RestartIntensity(recovery.restarts, recovery.window_s, _FIRST_DELAY_S, recovery.longest_delay_s)
+        not_up: SupervisorError | None = None  # why the latest try came to nothing
         while True:
             code = self._process.wait()
             if self._closing.is_set():
@@ -99,10 +100,9 @@ class LaunchedFleet(Fleet):
                 return
             intensity, (decision,) = intensity.step(Failed(time.monotonic(), random.random()))
             if not isinstance(decision, Restart):
-                reason = (
-                    f"the supervisor of {self.state_dir} died {len(decision.failures)} times, last with code {code}"
-                )
-                self._connection.fail(SupervisorError(f"{reason}. {_tail(self.state_dir)}"))
+                reason = f"the supervisor of {self.state_dir} died {len(decision.failures)} times"
+                last = f"at last: {not_up}" if not_up else f"last with code {code}. {_tail(self.state_dir)}"
+                self._connection.fail(SupervisorError(f"{reason}, {last}"))
                 return
             if self._closing.wait(decision.after_s):
                 return
@@ -113,9 +113,10 @@ class LaunchedFleet(Fleet):
                 self._process = _start(self.settings)
             except LockedError:
                 continue
-            except SupervisorError as error:
-                self._connection.fail(error)
-                return
+            except SupervisorError as error:  # it may die while it starts as well: another death, and counted as such
+                not_up = error
+                continue
+            not_up = None
             self.supervisor_starts += 1
             if self._closing.is_set():  # whoever left did not see it any more
                 self._process.terminate()

@@ -24,6 +24,7 @@ from tzar_agent.tree import EVALUATOR_MARK, end_marked
 __all__ = [
     "OUTPUT_LIMIT_BYTES",
     "Process",
+    "age_s",
     "ask_to_end",
     "end",
     "identify",
@@ -65,6 +66,22 @@ def identify(pid: int) -> Process | None:
         return _identify_by_proc(pid)
     else:  # noqa: RET505 - mypy takes what follows a platform's return for unreachable
         return _identify_by_psutil(pid)
+
+
+def age_s(pid: int) -> float:
+    """How long ago a process of this machine was started, in seconds; on Linux to a hundredth.
+
+    Raises:
+        OSError: there is no such process (on Linux).
+        psutil.NoSuchProcess: there is none (elsewhere).
+    """
+    if sys.platform == "linux":
+        # psutil counts from the time of the boot, which the system tells in whole seconds.
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        born_s = int(stat[stat.rindex(b")") + 2 :].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - born_s
+    else:  # noqa: RET505 - mypy takes what follows a platform's return for unreachable
+        return time.time() - psutil.Process(pid).create_time()
 
 
 def is_alive(process: Process) -> bool:

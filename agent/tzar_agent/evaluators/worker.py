@@ -55,6 +55,7 @@ class Worker:
         self._ready_timeout_s = ready_timeout_s
         self._process: EvaluatorProcess | None = None
         self._is_ready = False
+        self._has_played = False  # the process, or the one before it that ended; the next one has not
         self._ready_by = 0.0
         self._attempt: str | None = None  # the one that is played or waits for the process to be ready
         self._order: bytes | None = None  # waits for the process to be ready
@@ -97,6 +98,7 @@ class Worker:
     def end(self, attempt: str) -> Sequence[EvaluatorEvent]:
         self._attempt = self._order = None
         if self._process is None:
+            self._prepare_again()
             return [Cleared(time.monotonic(), attempt, self._evidence)]
         self._ending = attempt
         self._process.kill()
@@ -133,8 +135,13 @@ class Worker:
             self._process.close()
             self._process = None
 
+    def _prepare_again(self) -> None:
+        """Starts another early, unless the one before came to no game: it would only end as well, again and again."""
+        if self._has_played:
+            self.prepare()
+
     def _spawn(self) -> None:
-        self._is_ready = False
+        self._is_ready = self._has_played = False
         self._ready_by = time.monotonic() + self._ready_timeout_s
         self._process = EvaluatorProcess(self._place, lambda _: self._argv, self._cwd, self._env, speaks=True)
 
@@ -142,6 +149,7 @@ class Worker:
         if self._process is None or self._order is None or self._attempt is None:
             return []
         order, self._order = self._order, None
+        self._has_played = True
         self._process.order(order)
         return [Began(time.monotonic(), self._attempt)]
 
@@ -181,6 +189,7 @@ class Worker:
             return [Cleared(now, ending, self._evidence, exited.trouble)]
         if attempt is None:
             logger.warning("the evaluator {} while no game was on:\n{}", exited.how(), self._evidence.tail)
+            self._prepare_again()
             return []
         doing = "without a result" if was_ready else "before it was ready"
         return [Ended(now, attempt, Verdict("fault", reason=f"the evaluator {exited.how()} {doing}"))]
