@@ -10,11 +10,13 @@ from tzar_actors.core.dispatch import Dispatch
 from tzar_actors.core.dispatch_events import (
     Accept,
     Acknowledge,
+    BlameVm,
     Deliver,
     FleetChanged,
     Keep,
     Refuse,
     Reported,
+    ResetVm,
     SendPlay,
     Submitted,
     VmReady,
@@ -150,6 +152,10 @@ class World:
                 agent.playing = Playing(attempt, evaluation.key, game, evaluation.digest)
             case Acknowledge(vm, attempt):
                 self.agents[vm].kept.pop(attempt, None)
+            case ResetVm(vm) | BlameVm(vm):
+                agent = self.agents[vm]
+                assert agent.state == "ready" or isinstance(command, BlameVm)
+                agent.state, agent.playing = "gone", None  # and comes back as another incarnation
 
     def submit(self, evaluation, trainer):
         ended = self.journal.ended.get(evaluation.key)

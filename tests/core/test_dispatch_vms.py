@@ -46,9 +46,10 @@ def test_a_vm_that_is_gone_is_given_nothing_until_it_is_ready_again():
 
 def test_a_vm_that_leaves_the_fleet_loses_its_attempt_and_a_retry_no_longer_waits_for_it():
     machine = a_fleet("a", "b")
-    steps(machine, submitted(K), reported("a", "2.1", K, status="fault"))
+    steps(machine, submitted(K), reported("a", "2.1", K, status="agent_fault"))
     commands = machine.step(FleetChanged(20.0, frozenset("a")))
-    assert kinds(commands, AttemptOver) == [AttemptOver("k", 0, lost("2.2", "b", "its VM left the fleet", 10.0), None)]
+    excused = lost("2.2", "b", "its VM left the fleet", 10.0, status="excused")
+    assert kinds(commands, AttemptOver) == [AttemptOver("k", 0, excused, None)]
     assert plays(commands) == [("a", "2.3", "k", 0)]
 
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any, Final, assert_never
 
 from tzar_actors.actors.base import MachineActor
-from tzar_actors.actors.messages import Order, Restore, TimerRang, TrainerSaid
+from tzar_actors.actors.messages import Order, Restore, TimerRang, TrainerSaid, VmBlamed, VmReset
 from tzar_actors.actors.wiring import Wiring
 from tzar_actors.client.protocol import (
     AskOutcomes,
@@ -24,6 +24,7 @@ from tzar_actors.core.dispatch_events import (
     Accept,
     Acknowledge,
     AttemptOver,
+    BlameVm,
     CancelAsked,
     CancelDeadline,
     DeadlinePassed,
@@ -31,12 +32,19 @@ from tzar_actors.core.dispatch_events import (
     DispatchCommand,
     Drop,
     FleetChanged,
+    HostBack,
+    HostFell,
     Keep,
+    LowerAlarm,
+    ProbeDue,
+    RaiseAlarm,
     Refuse,
     Reported,
+    ResetVm,
     SendCancel,
     SendPlay,
     SetDeadline,
+    SetProbe,
     Submitted,
     VmAway,
     VmGone,
@@ -54,6 +62,7 @@ __all__ = ["Dispatcher"]
 
 _GENOMES_IN_MEMORY_BYTES: Final = 32 * 1024 * 1024
 _STATUS_LIMIT_BYTES: Final = 64 * 1024 * 1024
+_DEADLINE: Final = "deadline of "  # a timer's name goes on with the evaluation's key
 
 
 class Dispatcher(MachineActor[DispatchCommand]):
@@ -84,7 +93,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
     def decide(self, message: Any) -> Iterable[DispatchCommand]:
         """See `MachineActor`."""
         match message:
-            case Reported() | VmReady() | VmAway() | VmSilent() | VmGone() | FleetChanged():
+            case Reported() | VmReady() | VmAway() | VmSilent() | VmGone() | FleetChanged() | HostFell() | HostBack():
                 return self._machine.step(message)
             case TrainerSaid(trainer, Submit(submissions)):
                 return [command for each in submissions for command in self._submitted(trainer, each)]
@@ -97,8 +106,10 @@ class Dispatcher(MachineActor[DispatchCommand]):
                 self._wiring.gateway.desk.tell(trainer, StatusAnswer(request, status))
             case Restore(wall):
                 self._restore(wall)
-            case TimerRang(key):
-                return self._machine.step(DeadlinePassed(self.loop.now(), key))
+            case TimerRang("probe"):
+                return self._machine.step(ProbeDue(self.loop.now()))
+            case TimerRang(name):
+                return self._machine.step(DeadlinePassed(self.loop.now(), name.removeprefix(_DEADLINE)))
             case _:
                 raise TypeError(f"the dispatcher cannot handle {message!r}")
         return ()
@@ -141,12 +152,24 @@ class Dispatcher(MachineActor[DispatchCommand]):
             case SendCancel(vm, attempt):
                 gateway.send(vm, Cancel(attempt))
             case SetDeadline(key, after_s):
-                self.set_timer(key, after_s)
+                self.set_timer(_DEADLINE + key, after_s)
             case CancelDeadline(key):
-                self.cancel_timer(key)
+                self.cancel_timer(_DEADLINE + key)
             case Drop(vm, attempt, reason):
                 self._wiring.board.results_dropped += 1
                 log.emit(catalogue.AttemptDropped(attempt, vm, reason))
+            case ResetVm(vm, reason):
+                self._wiring.fleet.tell(VmReset(vm, reason))
+            case BlameVm(vm, reason):
+                self._wiring.fleet.tell(VmBlamed(vm, reason))
+            case RaiseAlarm(genomes, vms, evidence):
+                self._wiring.board.alarm = f"the evaluator fails for everybody: {evidence}"
+                log.emit(catalogue.EvaluatorBroken(genomes, vms, evidence))
+            case LowerAlarm():
+                self._wiring.board.alarm = ""
+                log.emit(catalogue.EvaluatorMended())
+            case SetProbe(after_s):
+                self.set_timer("probe", after_s)
             case Keep():
                 raise TypeError("records are journalled, not carried out")
             case _:
@@ -252,7 +275,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
 
     def _attempt_over(self, over: AttemptOver) -> None:
         story = over.story
-        if story.status == "lost":
+        if story.status in ("lost", "excused"):
             self._wiring.board.attempts_lost += 1
             self._wiring.log.emit(catalogue.AttemptLost(story.attempt, over.key, over.game, story.vm, story.reason))
             return

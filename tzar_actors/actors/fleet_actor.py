@@ -17,9 +17,11 @@ from tzar_actors.actors.messages import (
     TrainerCame,
     TrainerLeft,
     TrainerSaid,
+    VmBlamed,
     VmIsOff,
     VmIsQuarantined,
     VmObserved,
+    VmReset,
 )
 from tzar_actors.actors.vm_supervisor import VmSupervisor
 from tzar_actors.actors.wiring import HostWiring, Wiring
@@ -102,6 +104,9 @@ class FleetActor(MachineActor[None]):
                 self._shut(Shut(mode, f"trainer {trainer} asked for it"), for_good=True)
             case Shut():
                 self._shut(message, for_good=True)
+            case VmBlamed(vm) | VmReset(vm):
+                if (supervisor := self._supervisors.get(vm)) is not None:
+                    supervisor.tell(message)
             case VmIsQuarantined(vm):
                 self._fleet -= {vm}
                 self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), self._fleet))

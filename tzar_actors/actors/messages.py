@@ -34,12 +34,14 @@ __all__ = [
     "TrainerLeft",
     "TrainerSaid",
     "VmActorDied",
+    "VmBlamed",
     "VmHasFailed",
     "VmHasSettled",
     "VmIsOff",
     "VmIsQuarantined",
     "VmObserved",
     "VmRecover",
+    "VmReset",
 ]
 
 
@@ -220,6 +222,22 @@ class VmRecover:
     """VmSupervisor to VmActor: come back in this way, now."""
 
     rung: Rung
+
+
+@dataclass(frozen=True, slots=True)
+class VmBlamed:
+    """Dispatcher to VmActor, by way of its supervisors: what failed on the VM is the VM's fault."""
+
+    vm: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmReset:
+    """Dispatcher to VmActor, by way of its supervisors: boot the VM anew; it has not failed."""
+
+    vm: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

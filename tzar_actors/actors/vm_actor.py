@@ -22,11 +22,13 @@ from tzar_actors.actors.messages import (
     SetDesired,
     TimerRang,
     VmActorDied,
+    VmBlamed,
     VmHasFailed,
     VmHasSettled,
     VmIsOff,
     VmObserved,
     VmRecover,
+    VmReset,
 )
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.core.dispatch_events import Reported, VmAway, VmGone, VmReady, VmSilent
@@ -52,6 +54,7 @@ from tzar_actors.core.vm_events import (
     ReportReady,
     ReportSettled,
     ReportSilent,
+    ResetAsked,
     Seen,
     SetTimer,
     TimerFired,
@@ -149,6 +152,11 @@ class VmActor(MachineActor[VmCommand]):
                 return self._step(AgentSilent())
             case AgentOverdue(attempt, seconds):
                 return self._step(AgentFaulted(f"attempt {attempt} should have ended {seconds:.0f} s ago"))
+            case VmBlamed(_, cause):
+                return self._step(AgentFaulted(cause))
+            case VmReset(_, reason):
+                self.log(catalogue.VmReset(self._vm, reason))
+                return self._step(ResetAsked())
             case SetDesired(desired):
                 return self._step(DesiredSet(desired))
             case VmRecover(rung):
@@ -191,7 +199,7 @@ class VmActor(MachineActor[VmCommand]):
             case ReportOff():
                 if self._row.state != "quarantined":  # off as well, which is the lesser news
                     self._show_no_agent("off", "")
-                dispatcher.tell(VmGone(now, self._vm, "its VM was stopped"))
+                dispatcher.tell(VmGone(now, self._vm, "its VM was stopped", commanded=True))
                 self._wiring.fleet.tell(VmIsOff(self._vm))
             case _:
                 assert_never(command)

@@ -12,11 +12,13 @@ from tzar_actors.actors.messages import (
     SetDesired,
     TimerRang,
     VmActorDied,
+    VmBlamed,
     VmHasFailed,
     VmHasSettled,
     VmIsQuarantined,
     VmObserved,
     VmRecover,
+    VmReset,
 )
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.wiring import HostWiring, Wiring
@@ -73,7 +75,7 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
     def decide(self, message: Any) -> Iterable[SuperviseCommand]:
         """See `MachineActor`."""
         match message:
-            case VmObserved():
+            case VmObserved() | VmBlamed() | VmReset():
                 self._tell_actor(message)
             case SetDesired(desired):
                 self._desired = desired

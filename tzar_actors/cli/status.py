@@ -46,7 +46,7 @@ def _summary(status: "FleetStatus") -> str:
         f"{status.evaluations_open} evaluations open: {status.games_running} games running, "
         f"{status.games_queued} queued\n"
         f"since this start: outcomes {outcomes}; {status.attempts_lost} attempts lost, "
-        f"{status.results_dropped} results dropped"
+        f"{status.results_dropped} results dropped" + (f"\nALARM: {status.alarm}" if status.alarm else "")
     )
 
 

@@ -18,7 +18,7 @@ class AttemptResult:
         id: never issued twice.
         vm: where it was played.
         incarnation: of that VM.
-        status: `scored`, `fault`, `timed_out`, `cancelled`, `agent_fault` or `lost`.
+        status: `scored`, `fault`, `timed_out`, `cancelled`, `agent_fault`, `lost` or `excused` (it counts for nothing).
         seconds: how long it took.
         reason: why it did not score; empty when it did.
         exit_code: of the evaluator, when it ended by itself and badly.
@@ -102,7 +102,11 @@ class VmSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class FleetStatus:
-    """The fleet at the time of the question. `outcomes` counts since this start of the supervisor."""
+    """The fleet at the time of the question.
+
+    `outcomes` counts since this start of the supervisor; `alarm` says why nothing is played though games wait, and is
+    empty as long as all is well.
+    """
 
     fleet: str
     epoch: int
@@ -116,6 +120,7 @@ class FleetStatus:
     results_dropped: int
     outcomes: Mapping[str, int] = field(default_factory=dict)
     is_draining: bool = False
+    alarm: str = ""
 
 
 def result_of(ended: EvaluationEnded, index: int) -> EvaluationResult:

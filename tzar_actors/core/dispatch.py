@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final, assert_never
 
 from tzar_actors.core.admission import refuse_reused, same_question, why_not
-from tzar_actors.core.blame import BlamePolicy, Retry, Verdict, judge
+from tzar_actors.core.blame import BlamePolicy, Retry, Verdict, late
 from tzar_actors.core.dispatch_events import (
     Accept,
     Acknowledge,
     AttemptOver,
+    BlameVm,
     CancelAsked,
     CancelDeadline,
     DeadlinePassed,
@@ -22,10 +23,16 @@ from tzar_actors.core.dispatch_events import (
     DispatchEvent,
     Drop,
     FleetChanged,
+    HostBack,
+    HostFell,
     Keep,
+    ProbeDue,
+    RaiseAlarm,
     Reported,
     SendCancel,
+    SendPlay,
     SetDeadline,
+    SetProbe,
     Submitted,
     VmAway,
     VmGone,
@@ -33,6 +40,7 @@ from tzar_actors.core.dispatch_events import (
     VmSilent,
 )
 from tzar_actors.core.evaluation import AttemptStatus, AttemptStory, EvaluationEnded, GameEnded, OutcomeName
+from tzar_actors.core.failures import Failures
 from tzar_actors.core.leases import Leases
 from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
 from tzar_actors.core.records import (
@@ -59,9 +67,10 @@ class Dispatch:
 
     def __init__(self, epoch: int, policy: BlamePolicy) -> None:
         self.epoch = epoch
-        self.policy = policy
         self.evaluations: dict[str, OpenEvaluation] = {}
-        self._leases = Leases(epoch)
+        self._failures = Failures(policy)
+        self._leases = Leases(epoch, self._failures.witnesses)
+        self._probe = ""  # the attempt that shows whether a broken evaluator is mended
 
     @property
     def attempts(self) -> Mapping[str, RunningAttempt]:
@@ -82,7 +91,7 @@ class Dispatch:
         for attempt in running:
             self._leases.add(attempt)
         for game in evaluation.games:
-            game.avoid |= {story.vm for story in game.stories}
+            self._failures.restore(game)
             if game.state == "queued":
                 self._leases.wait(game)
         deadline_s = evaluation.asked.deadline_s
@@ -110,15 +119,25 @@ class Dispatch:
             case VmSilent(at, vm):
                 self._leases.vm_silent(vm)
                 return self._leases.give_out(at)
-            case VmGone(at, vm, cause):
+            case VmGone(at, vm, cause, commanded):
                 self._leases.vm_gone(vm)
-                return [*self._lose(at, vm, cause), *self._leases.give_out(at)]
+                return [*self._lose(at, vm, cause, excused=commanded), *self._leases.give_out(at)]
+            case HostFell(vms, since):
+                self._failures.host_fell(vms, since)
+                return []
+            case HostBack(vms):
+                self._failures.host_back(vms)
+                return []
+            case ProbeDue(at):
+                return self._try_one(at)
             case FleetChanged(at, vms):
                 return self._fleet_changed(at, vms)
             case CancelAsked(at, key):
                 return self._end_at_once(at, key, "cancelled", "the trainer cancelled it")
             case DeadlinePassed(at, key):
-                return self._end_at_once(at, key, "infra_failed", self._deadline_story(key))
+                open_ = self.evaluations.get(key)
+                stories = [story for game in open_.games for story in game.stories] if open_ else []
+                return self._end_at_once(at, key, "infra_failed", late(stories))
             case _:
                 assert_never(event)
 
@@ -154,12 +173,6 @@ class Dispatch:
             return []
         first = next(game for game in open_.games if game.ended is None)
         return [*self._end_game(at, first, outcome, reason), *self._leases.give_out(at)]
-
-    def _deadline_story(self, key: str) -> str:
-        open_ = self.evaluations.get(key)
-        stories = [] if open_ is None else [story for game in open_.games for story in game.stories]
-        told = "; ".join(f"{s.attempt} on {s.vm}: {s.status}, {s.reason}" for s in stories)
-        return f"its deadline passed; {'no attempt had failed' if not told else 'attempts: ' + told}"[:4000]
 
     # --- results
 
@@ -197,23 +210,30 @@ class Dispatch:
         game.stories.append(story)
         over = AttemptOver(game.evaluation.asked.key, game.index, story, result.fitness)
         ended = GameEnded("scored", result.fitness, result.seconds, result.details, "", tuple(game.stories))
-        return [over, *self._close_game(at, game, ended)]
+        lowered = self._failures.scored(vm, incarnation, game.evaluation.asked.digest)
+        self._leases.is_stopped = self._failures.alarm.is_raised
+        return [over, *lowered, *self._close_game(at, game, ended)]
 
     def _failed(self, at: float, game: Game, story: AttemptStory) -> list[DispatchCommand]:
         """An attempt failed; its game is tried again or ends."""
         key = game.evaluation.asked.key
-        game.stories.append(story)
-        over = AttemptOver(key, game.index, story, None)
-        verdict = judge(game.stories, self.policy)
+        verdict, story, told = self._failures.failed(at, game, story, self._leases.fleet)
+        commands: list[DispatchCommand] = [AttemptOver(key, game.index, story, None), *told]
+        for command in told:
+            if isinstance(command, BlameVm):
+                self._leases.vm_away(command.vm)
+            elif isinstance(command, RaiseAlarm):
+                self._leases.is_stopped = True
+                self._failures.pardon(each for open_ in self.evaluations.values() for each in open_.games)
         if isinstance(verdict, Verdict) and verdict.outcome == "infra_failed" and self._leases.is_played(game):
             verdict = Retry(game.avoid)  # an attempt more than was wanted is under way, and may still save it
         match verdict:
             case Retry(avoid):
                 game.avoid |= avoid
                 self._leases.wait_again(game)
-                return [over, Keep(AttemptEndedRecord(key, game.index, story))]
+                return [*commands, Keep(AttemptEndedRecord(key, game.index, story))]
             case Verdict(outcome, reason):
-                return [over, *self._end_game(at, game, outcome, reason)]
+                return [*commands, *self._end_game(at, game, outcome, reason)]
             case _:
                 assert_never(verdict)
 
@@ -260,7 +280,7 @@ class Dispatch:
     def _vm_ready(self, event: VmReady) -> list[DispatchCommand]:
         at, vm, incarnation, playing = event.at, event.vm, event.incarnation, event.playing
         known = {*event.kept, playing.attempt} if playing else event.kept
-        commands = self._lose(at, vm, "its agent does not know of it", incarnation, known)
+        commands = self._forget_older(at, vm, incarnation, known)
         if playing is None:
             self._leases.vm_ready(vm, incarnation, None, b"")
         else:
@@ -281,23 +301,46 @@ class Dispatch:
         record = AttemptRecord(playing.attempt, playing.evaluation, playing.game, event.vm, event.incarnation)
         return [Keep(record)]
 
+    def _try_one(self, at: float) -> list[DispatchCommand]:
+        """While the evaluator is broken: whether it still is, is seen by one game after the other."""
+        alarm = self._failures.alarm
+        if not alarm.is_raised:
+            return []
+        if self._probe in self.attempts:
+            return [SetProbe(alarm.next_delay_s(grows=False))]
+        commands = self._leases.give_one(at)
+        self._probe = next((command.attempt for command in commands if isinstance(command, SendPlay)), "")
+        return [*commands, SetProbe(alarm.next_delay_s(grows=bool(self._probe)))]
+
     def _fleet_changed(self, at: float, vms: frozenset[str]) -> list[DispatchCommand]:
         commands: list[DispatchCommand] = []
         for vm in self._leases.set_fleet(vms):
-            commands.extend(self._lose(at, vm, "its VM left the fleet"))
+            commands.extend(self._lose(at, vm, "its VM left the fleet", excused=True))
             self._leases.drop_vm(vm)
+            self._failures.witnesses.forget(vm)
         return [*commands, *self._leases.give_out(at)]
 
-    def _lose(
-        self, at: float, vm: str, cause: str, incarnation: int | None = None, spare: Collection[str] = ()
-    ) -> list[DispatchCommand]:
-        """Revokes the attempts of `vm`, except those of `incarnation` that are named by `spare`."""
+    def _forget_older(self, at: float, vm: str, incarnation: int, known: Collection[str]) -> list[DispatchCommand]:
+        """Revokes what the agent that is here knows nothing of."""
         commands: list[DispatchCommand] = []
         for attempt in self._leases.of(vm):
-            if attempt.incarnation == incarnation and attempt.attempt in spare:
+            if attempt.attempt not in self.attempts:  # called off with an evaluation that ended just now
                 continue
+            if attempt.incarnation != incarnation:  # a death would have been told before: it was booted on command
+                commands.extend(self._revoke(at, attempt, "excused", f"its VM was booted as incarnation {incarnation}"))
+            elif attempt.attempt not in known:
+                commands.extend(self._revoke(at, attempt, "lost", "its agent does not know of it"))
+        return commands
+
+    def _lose(self, at: float, vm: str, cause: str, *, excused: bool) -> list[DispatchCommand]:
+        """Revokes the attempts of `vm`: it died with them, or has an excuse."""
+        excused = excused or self._failures.is_excused(vm)
+        commands: list[DispatchCommand] = []
+        for attempt in self._leases.of(vm):
             if attempt.attempt in self.attempts:  # it may have been called off with an evaluation that ended just now
-                commands.extend(self._revoke(at, attempt, "lost", cause))
+                if not excused:
+                    self._failures.died(at, attempt)
+                commands.extend(self._revoke(at, attempt, "excused" if excused else "lost", cause))
         return commands
 
     def _revoke(self, at: float, attempt: RunningAttempt, status: AttemptStatus, cause: str) -> list[DispatchCommand]:

@@ -11,6 +11,7 @@ __all__ = [
     "Accept",
     "Acknowledge",
     "AttemptOver",
+    "BlameVm",
     "CancelAsked",
     "CancelDeadline",
     "DeadlinePassed",
@@ -19,12 +20,19 @@ __all__ = [
     "DispatchEvent",
     "Drop",
     "FleetChanged",
+    "HostBack",
+    "HostFell",
     "Keep",
+    "LowerAlarm",
+    "ProbeDue",
+    "RaiseAlarm",
     "Refuse",
     "Reported",
+    "ResetVm",
     "SendCancel",
     "SendPlay",
     "SetDeadline",
+    "SetProbe",
     "Submitted",
     "VmAway",
     "VmGone",
@@ -104,11 +112,37 @@ class VmSilent:
 
 @dataclass(frozen=True, slots=True)
 class VmGone:
-    """The VM failed, was stopped or is to be reset: its attempts are revoked."""
+    """The VM failed, was stopped or is to be reset: its attempts are revoked.
+
+    `commanded`: it did not fail, so what it played counts against nobody.
+    """
 
     at: float
     vm: str
     cause: str
+    commanded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostFell:
+    """The host of these VMs has a fault. What they lost from `since` on, until it is back, counts against nobody."""
+
+    vms: frozenset[str]
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostBack:
+    """The host of these VMs works again."""
+
+    vms: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeDue:
+    """While the evaluator is broken: it is time to see whether it still is."""
+
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +156,18 @@ class Reported:
 
 
 DispatchEvent: TypeAlias = (
-    Submitted | CancelAsked | DeadlinePassed | FleetChanged | VmReady | VmAway | VmSilent | VmGone | Reported
+    Submitted
+    | CancelAsked
+    | DeadlinePassed
+    | FleetChanged
+    | VmReady
+    | VmAway
+    | VmSilent
+    | VmGone
+    | HostFell
+    | HostBack
+    | ProbeDue
+    | Reported
 )
 
 
@@ -231,6 +276,49 @@ class Drop:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ResetVm:
+    """Boot this VM anew. It has not failed: the reset counts against nobody."""
+
+    HELD: ClassVar[bool] = False
+    vm: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlameVm:
+    """This VM is to blame for what failed on it: treat it as failed."""
+
+    HELD: ClassVar[bool] = False
+    vm: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseAlarm:
+    """The evaluator is broken for everybody: nothing is played, until it scores again. `evidence`: what failed."""
+
+    HELD: ClassVar[bool] = False
+    genomes: int
+    vms: int
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class LowerAlarm:
+    """The evaluator works: all goes on."""
+
+    HELD: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetProbe:
+    """Say `ProbeDue` after `after_s` seconds."""
+
+    HELD: ClassVar[bool] = False
+    after_s: float
+
+
 DispatchCommand: TypeAlias = (
     Keep
     | Accept
@@ -243,4 +331,9 @@ DispatchCommand: TypeAlias = (
     | CancelDeadline
     | AttemptOver
     | Drop
+    | ResetVm
+    | BlameVm
+    | RaiseAlarm
+    | LowerAlarm
+    | SetProbe
 )

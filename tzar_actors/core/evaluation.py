@@ -13,7 +13,7 @@ Text: TypeAlias = Annotated[str, Size(16 * 1024)]
 Packed: TypeAlias = Annotated[bytes, Size(256 * 1024)]
 Seed: TypeAlias = Annotated[int, Range(0, 2**63 - 1)]
 OutcomeName: TypeAlias = Literal["scored", "genome_failed", "timed_out", "cancelled", "infra_failed", "withdrawn"]
-AttemptStatus: TypeAlias = Literal["scored", "fault", "timed_out", "cancelled", "agent_fault", "lost"]
+AttemptStatus: TypeAlias = Literal["scored", "fault", "timed_out", "cancelled", "agent_fault", "lost", "excused"]
 
 
 class Outcome(StrEnum):
@@ -52,7 +52,11 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStory:
-    """One try of one game on one VM, when it is over: the evidence."""
+    """One try of one game on one VM, when it is over: the evidence.
+
+    `excused`: it ended by a commanded stop, a fault of its host or an evaluator that fails for everybody, and counts
+    against nobody.
+    """
 
     TAG: ClassVar[str] = "attempt_story"
     attempt: Name

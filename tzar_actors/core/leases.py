@@ -5,9 +5,10 @@ What a result means, and when a game has ended, is not decided here.
 
 from dataclasses import dataclass, field
 
-from tzar_actors.core.dispatch_events import DispatchCommand, Keep, SendPlay
+from tzar_actors.core.dispatch_events import DispatchCommand, Keep, ResetVm, SendPlay
 from tzar_actors.core.queue import Game, GameQueue, RunningAttempt
 from tzar_actors.core.records import AttemptRecord
+from tzar_actors.core.witnesses import Witnesses
 
 __all__ = ["Leases"]
 
@@ -26,10 +27,13 @@ class Leases:
 
     Args:
         epoch: of this start of the supervisor: the first half of each attempt's id.
+        witnesses: who has scored already.
     """
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, witnesses: Witnesses) -> None:
         self.epoch = epoch
+        self.is_stopped = False  # the evaluator is broken: one game at a time is tried, by `give_one`
+        self._witnesses = witnesses
         self.attempts: dict[str, RunningAttempt] = {}
         self._number = 0
         self._queue = GameQueue()
@@ -137,6 +141,11 @@ class Leases:
         if (state := self._vms.get(vm)) is not None:
             state.busy_with = None
 
+    @property
+    def fleet(self) -> frozenset[str]:
+        """The VMs that games may be given to."""
+        return self._fleet
+
     def set_fleet(self, vms: frozenset[str]) -> list[str]:
         """There are these VMs. Those that were here and are no more are returned."""
         self._fleet = vms
@@ -151,15 +160,29 @@ class Leases:
 
     def give_out(self, at: float) -> list[DispatchCommand]:
         """Gives games to idle VMs while there are both."""
+        if self.is_stopped or not self._idle or not self._queue:
+            return []
+        return self._give(at)
+
+    def give_one(self, at: float) -> list[DispatchCommand]:
+        """Gives one game to one idle VM, if there are both."""
+        return self._give(at, is_one=True) if self._idle and self._queue else []
+
+    def _give(self, at: float, is_one: bool = False) -> list[DispatchCommand]:
         commands: list[DispatchCommand] = []
-        if not self._idle or not self._queue:
-            return commands
         for vm in tuple(self._idle):
+            if is_one and commands:
+                break
             state = self._vms[vm]
-            game = self._queue.take(vm, self._fleet, state.last_digest)
+            is_trusted = not self._queue.has_retries or self._witnesses.is_trusted(vm, state.incarnation)
+            game = self._queue.take(vm, state.incarnation, is_trusted, self._fleet, state.last_digest)
             if game is None:
                 if not self._queue.has_retries:
                     break
+                continue
+            if game == "reset":
+                self.vm_away(vm)
+                commands.append(ResetVm(vm, "a game that failed there is to be tried again, and there is no other VM"))
                 continue
             self._number += 1
             name = f"{self.epoch}.{self._number}"

@@ -27,6 +27,7 @@ from tzar_actors.core.vm_events import (
     ReportReady,
     ReportSettled,
     ReportSilent,
+    ResetAsked,
     Seen,
     SetTimer,
     TimerFired,
@@ -108,6 +109,8 @@ class Vm:
                 return self._silent("no word from its agent")
             case AgentFaulted(cause):
                 return self._fail(cause) if self.phase is AgentPhase.READY else []
+            case ResetAsked():
+                return [*self._leave(), *self._next()] if self.desired is Desired.RUNNING else []
             case RecoverBy(rung):
                 if self.phase is not AgentPhase.FAILED:
                     return []

@@ -26,6 +26,7 @@ __all__ = [
     "ReportReady",
     "ReportSettled",
     "ReportSilent",
+    "ResetAsked",
     "Seen",
     "SetTimer",
     "TimerFired",
@@ -97,6 +98,11 @@ class AgentFaulted:
 
 
 @dataclass(frozen=True, slots=True)
+class ResetAsked:
+    """Somebody wants another incarnation of the VM, which has not failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecoverBy:
     """Its supervisor's word: come back in this way, now."""
 
@@ -119,6 +125,7 @@ VmEvent: TypeAlias = (
     | AgentDisconnected
     | AgentSilent
     | AgentFaulted
+    | ResetAsked
     | RecoverBy
     | TimerFired
 )

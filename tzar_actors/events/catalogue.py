@@ -16,6 +16,8 @@ from tzar_actors.events.of_games import (
     EvaluationAccepted,
     EvaluationEnded,
     EvaluationRejected,
+    EvaluatorBroken,
+    EvaluatorMended,
     TrainerConnected,
     TrainerDisconnected,
 )
@@ -42,6 +44,7 @@ from tzar_actors.events.of_vms import (
     VmReady,
     VmRecovering,
     VmRemoved,
+    VmReset,
     VmStarted,
     VmStopped,
 )
@@ -61,6 +64,8 @@ __all__ = [
     "EvaluationAccepted",
     "EvaluationEnded",
     "EvaluationRejected",
+    "EvaluatorBroken",
+    "EvaluatorMended",
     "Event",
     "FrameDropped",
     "Level",
@@ -79,6 +84,7 @@ __all__ = [
     "VmReady",
     "VmRecovering",
     "VmRemoved",
+    "VmReset",
     "VmStarted",
     "VmStopped",
     "Watchdog",
@@ -98,6 +104,7 @@ Event: TypeAlias = (
     | VmFailed
     | VmRecovering
     | VmQuarantined
+    | VmReset
     | VmStopped
     | VmRemoved
     | DriverFailed
@@ -109,6 +116,8 @@ Event: TypeAlias = (
     | EvaluationAccepted
     | EvaluationRejected
     | EvaluationEnded
+    | EvaluatorBroken
+    | EvaluatorMended
     | AttemptStarted
     | AttemptEnded
     | AttemptLost

@@ -18,6 +18,7 @@ __all__ = [
     "VmReady",
     "VmRecovering",
     "VmRemoved",
+    "VmReset",
     "VmStarted",
     "VmStopped",
 ]
@@ -93,6 +94,17 @@ class VmQuarantined:
     NAME: ClassVar[str] = "vm_quarantined"
     LEVEL: ClassVar[Level] = Level.ERROR
     TEXT: ClassVar[str] = "VM {vm} is in quarantine: {reason}"
+    vm: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmReset:
+    """A VM is booted anew by command, which counts as no failure of it."""
+
+    NAME: ClassVar[str] = "vm_reset"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm} is booted anew: {reason}"
     vm: str
     reason: str
 
