@@ -22,6 +22,7 @@ from tzar_actors.core.dispatch_events import (
     VmReady,
 )
 from tzar_actors.core.records import AttemptEndedRecord
+from tzar_agent.protocol.messages import Evidence
 
 K = asked("k")
 
@@ -62,6 +63,17 @@ def test_a_vm_that_has_scored_nothing_yet_takes_a_first_game_before_one_that_fai
     assert plays(machine.step(reported("a", "2.1", K, status="fault"))) == [("a", "2.3", "y", 0)]
     assert plays(machine.step(reported("b", "2.2", genome("x"), status="timed_out"))) == [("b", "2.4", "z", 0)]
     assert plays(machine.step(reported("b", "2.4", genome("z")))) == [("b", "2.5", "k", 0)]
+
+
+def test_evaluators_that_somebody_killed_prove_nothing_until_that_happens_in_every_attempt():
+    machine = a_fleet("a", "b", max_attempts=4)
+    prove(machine, "a", "b")
+    pending = machine.step(submitted(K))
+    for number in range(4):
+        ((vm, attempt, _, _),) = plays(pending)
+        killed = Evidence(-9, "")
+        pending = machine.step(reported(vm, attempt, K, status="fault", evidence=killed))
+        assert outcomes(pending) == ([("k", "genome_failed")] if number == 3 else [])
 
 
 def test_what_a_vm_scored_before_its_boot_proves_nothing():

@@ -21,10 +21,13 @@ __all__ = [
     "AgentQuiet",
     "AgentResult",
     "AskHost",
+    "BootAdmitted",
     "CallAnswer",
     "DriverCall",
+    "FailureJudged",
     "HostAnswer",
     "HostQuestion",
+    "HostTrouble",
     "Order",
     "Restore",
     "SetDesired",
@@ -35,8 +38,10 @@ __all__ = [
     "TrainerSaid",
     "VmActorDied",
     "VmBlamed",
+    "VmHasCome",
     "VmHasFailed",
     "VmHasSettled",
+    "VmIsBack",
     "VmIsOff",
     "VmIsQuarantined",
     "VmObserved",
@@ -211,6 +216,13 @@ class VmHasFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class VmHasCome:
+    """VmActor to VmSupervisor: the VM's agent is here."""
+
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
 class VmHasSettled:
     """VmActor to VmSupervisor: the VM has worked for a whole window."""
 
@@ -253,6 +265,33 @@ class VmIsOff:
     """VmActor to FleetActor: the VM is off, or gone, as was wanted."""
 
     vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmIsBack:
+    """VmSupervisor to FleetActor: the VM has come back from quarantine, and games may wait for it again."""
+
+    vm: str
+
+
+@dataclass(frozen=True, slots=True)
+class BootAdmitted:
+    """HostActor to VmActor: boot now."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureJudged:
+    """HostActor to VmSupervisor: whether the failure of your VM counts against it."""
+
+    cause: str
+    is_excused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostTrouble:
+    """HostActor to VmSupervisor: what failed `since`, monotonic seconds, was the host's fault."""
+
+    since: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """One VM: steps its machine, calls its driver, and speaks with its agent."""
 
+import random
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from tzar_actors.actors.messages import (
     AgentQuiet,
     AgentResult,
     AskHost,
+    BootAdmitted,
     CallAnswer,
     DriverCall,
     Order,
@@ -23,6 +25,7 @@ from tzar_actors.actors.messages import (
     TimerRang,
     VmActorDied,
     VmBlamed,
+    VmHasCome,
     VmHasFailed,
     VmHasSettled,
     VmIsOff,
@@ -32,6 +35,7 @@ from tzar_actors.actors.messages import (
 )
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.core.dispatch_events import Reported, VmAway, VmGone, VmReady, VmSilent
+from tzar_actors.core.host import BootAsked, BootRefused, VmCame, VmLeft
 from tzar_actors.core.records import IncarnationRecord, VmRecord, VmRemovedRecord
 from tzar_actors.core.vm import Vm
 from tzar_actors.core.vm_events import (
@@ -41,6 +45,7 @@ from tzar_actors.core.vm_events import (
     AgentSilent,
     AskStatus,
     Boot,
+    BootWithdrawn,
     Call,
     CallDone,
     CallFailed,
@@ -114,6 +119,7 @@ class VmActor(MachineActor[VmCommand]):
         self._machine.desired = desired
         self._agent: _Agent | None = None
         self._booted_at: float | None = None
+        self._waiting_boot: Boot | None = None  # for its host to admit it
 
     def on_start(self) -> None:
         """Pykka's hook: from now on its agent speaks to this actor."""
@@ -157,8 +163,13 @@ class VmActor(MachineActor[VmCommand]):
             case VmReset(_, reason):
                 self.log(catalogue.VmReset(self._vm, reason))
                 return self._step(ResetAsked())
+            case BootAdmitted():
+                boot, self._waiting_boot = self._waiting_boot, None
+                if boot is not None:
+                    self._boot(boot)
+                return ()
             case SetDesired(desired):
-                return self._step(DesiredSet(desired))
+                return self._want(desired)
             case VmRecover(rung):
                 return self._step(RecoverBy(rung))
             case TimerRang(name):
@@ -173,7 +184,9 @@ class VmActor(MachineActor[VmCommand]):
             case Call(verb):
                 self._host.lane(self._vm).tell(DriverCall(self.actor_ref, self._generation, self._vm, verb))
             case Boot():
-                self._boot(command)
+                self._waiting_boot = command
+                self._row.detail = "waits for its turn to boot"
+                self._host.actor.tell(BootAsked(now, self._vm))
             case AskStatus():
                 self._ask_host()
             case SetTimer(name, after_s):
@@ -200,6 +213,7 @@ class VmActor(MachineActor[VmCommand]):
                 if self._row.state != "quarantined":  # off as well, which is the lesser news
                     self._show_no_agent("off", "")
                 dispatcher.tell(VmGone(now, self._vm, "its VM was stopped", commanded=True))
+                self._host.actor.tell(VmLeft(now, self._vm))
                 self._wiring.fleet.tell(VmIsOff(self._vm))
             case _:
                 assert_never(command)
@@ -210,6 +224,14 @@ class VmActor(MachineActor[VmCommand]):
 
     def _step(self, event: VmEvent) -> list[VmCommand]:
         return self._machine.step(event)
+
+    def _want(self, desired: Desired) -> list[VmCommand]:
+        commands = self._step(DesiredSet(desired))
+        if self._waiting_boot is None or desired is Desired.RUNNING:
+            return commands
+        self._waiting_boot = None
+        self._host.actor.tell(VmLeft(self.loop.now(), self._vm))
+        return [*commands, *self._step(BootWithdrawn())]
 
     def _ask_host(self) -> None:
         self._wiring.fleet.tell(AskHost(self._host.name))
@@ -239,6 +261,8 @@ class VmActor(MachineActor[VmCommand]):
         seconds = self.loop.now() - self._booted_at if self._booted_at is not None else 0.0
         self.log(catalogue.VmReady(self._vm, incarnation, pid, seconds, adopted))
         self._wiring.dispatcher.tell(VmReady(self.loop.now(), self._vm, incarnation, playing, kept))
+        self._host.actor.tell(VmCame(self.loop.now(), self._vm))
+        self._supervisor.tell(VmHasCome(self._vm))
 
     def _boot(self, boot: Boot) -> None:
         keys = KeyPair.make()
@@ -271,7 +295,9 @@ class VmActor(MachineActor[VmCommand]):
         now = self.loop.now()
         if answer.error is not None:
             self.log(catalogue.DriverFailed(self._vm, self._host.name, answer.verb, answer.error))
-            return self._step(CallFailed(now, answer.error, answer.refused))
+            if answer.refused and answer.verb in ("start", "restore"):
+                self._host.actor.tell(BootRefused(now, self._vm))
+            return self._step(CallFailed(now, answer.error, answer.refused, random.random()))
         match answer.verb:
             case "create":
                 machine_id = answer.machine_id or ""

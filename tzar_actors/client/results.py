@@ -104,8 +104,8 @@ class VmSnapshot:
 class FleetStatus:
     """The fleet at the time of the question.
 
-    `outcomes` counts since this start of the supervisor; `alarm` says why nothing is played though games wait, and is
-    empty as long as all is well.
+    `outcomes` counts since this start of the supervisor; `hosts` says of each what is wrong with it, and `alarm` why
+    nothing is played though games wait. Both are empty as long as all is well.
     """
 
     fleet: str
@@ -120,6 +120,7 @@ class FleetStatus:
     results_dropped: int
     outcomes: Mapping[str, int] = field(default_factory=dict)
     is_draining: bool = False
+    hosts: Mapping[str, str] = field(default_factory=dict)
     alarm: str = ""
 
 

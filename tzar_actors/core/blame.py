@@ -35,7 +35,8 @@ class Case:
 
     Args:
         attempts: those that have ended and count, oldest first.
-        proven: the ids of those whose VM had scored another genome in the same incarnation.
+        proven: the ids of those whose VM had scored another genome in the same incarnation, and that ended by
+            themselves.
         killed: the VMs that died of it or with it: how many games of other genomes each has finished without a death.
         games: how many attempts of any game have ended in this fleet.
         vms: how many VMs games may be given to.
@@ -83,7 +84,10 @@ def judge(case: Case, policy: BlamePolicy) -> Retry | Verdict:
         return Retry(frozenset(a.vm for a in attempts), needs_fresh(attempts, policy))
     if all(a.status == "fault" for a in attempts) and len(incarnations(attempts, "fault")) >= _WITNESSES:
         where = _seen_by({a.vm for a in attempts})
-        doubt = "no two VMs were proven: they had scored no other genome since their boot, or none scores at present"
+        doubt = (
+            "no two VMs were proven: they had scored no other genome since their boot, none scored at the time, or the"
+            " evaluator was killed from outside"
+        )
         return Verdict("genome_failed", f"all {len(attempts)} attempts failed, on {where} ({doubt}): {_last(attempts)}")
     if all(a.status == "timed_out" for a in attempts):
         where = _seen_by({a.vm for a in attempts})

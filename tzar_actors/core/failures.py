@@ -18,6 +18,7 @@ from tzar_actors.core.witnesses import Witnesses
 __all__ = ["Failures"]
 
 _EXCUSED_KEPT: Final = 16  # of a game: the stories of a long fault of a host are all the same
+_KILLED: Final = -9  # by SIGKILL: whoever did it, it was not the evaluator, and so the VM saw nothing of the genome
 _RECENT_DEATHS: Final = 1000  # that may still turn out to have been a host's fault
 
 
@@ -78,7 +79,7 @@ class Failures:
         self._shorten(game)
         attempts = [s for s in game.stories if s.status != "excused" and s.attempt not in trouble.excused]
         for each in attempts:  # also one that failed before its VM had proven itself
-            if each.status == "fault" and self.witnesses.is_proven(each.vm, each.incarnation, digest):
+            if each.status == "fault" and each.exit_code != _KILLED and self.witnesses.is_proven(*_where(each), digest):
                 trouble.proven.add(each.attempt)
         trouble.seen = frozenset(incarnations(attempts, "fault", "timed_out"))
         if self.alarm.is_raised and story.status == "fault":
@@ -136,3 +137,7 @@ class Failures:
         excused = [story for story in game.stories if story.status == "excused"]
         for story in excused[:-_EXCUSED_KEPT]:
             game.stories.remove(story)
+
+
+def _where(story: AttemptStory) -> tuple[str, int]:
+    return story.vm, story.incarnation

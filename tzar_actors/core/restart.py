@@ -58,6 +58,10 @@ class RestartIntensity:
     longest_delay_s: float = 60.0
     failures: tuple[float, ...] = ()
 
+    def without(self, since: float) -> "RestartIntensity":
+        """As if nothing had failed `since`, monotonic seconds: it was somebody else's fault."""
+        return replace(self, failures=tuple(t for t in self.failures if t < since))
+
     def step(self, event: Failed | Settled) -> "tuple[RestartIntensity, tuple[Decision, ...]]":
         """The state after `event`, and what to do about it."""
         match event:

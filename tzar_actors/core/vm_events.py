@@ -13,6 +13,7 @@ __all__ = [
     "AgentSilent",
     "AskStatus",
     "Boot",
+    "BootWithdrawn",
     "Call",
     "CallDone",
     "CallFailed",
@@ -66,11 +67,20 @@ class CallDone:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """The driver call failed. `refused`: the host is busy or out of reach, so nobody is to blame."""
+    """The driver call failed. `refused`: the host is busy or out of reach, so nobody is to blame.
+
+    `jitter` is a draw from [0, 1): VMs that were refused together ask again apart.
+    """
 
     at: float
     reason: str
     refused: bool
+    jitter: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BootWithdrawn:
+    """The boot that was asked for has not begun, and will not: something else is wanted now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +131,7 @@ VmEvent: TypeAlias = (
     | Seen
     | CallDone
     | CallFailed
+    | BootWithdrawn
     | AgentCame
     | AgentDisconnected
     | AgentSilent
@@ -140,7 +151,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """As `Call`, for a verb that delivers the identity of a new incarnation: held until that is committed."""
+    """As `Call`, for a verb that delivers the identity of a new incarnation.
+
+    It waits until its host admits it, and until the incarnation is committed.
+    """
 
     verb: Literal["start", "restore"]
     incarnation: int

@@ -37,16 +37,20 @@ from tzar_actors.events.of_vms import (
     AgentSilent,
     DriverFailed,
     FrameDropped,
+    HostDown,
+    HostUp,
     PeerRejected,
     VmCreated,
     VmFailed,
     VmQuarantined,
     VmReady,
     VmRecovering,
+    VmReleased,
     VmRemoved,
     VmReset,
     VmStarted,
     VmStopped,
+    VmStray,
 )
 
 __all__ = [
@@ -68,6 +72,8 @@ __all__ = [
     "EvaluatorMended",
     "Event",
     "FrameDropped",
+    "HostDown",
+    "HostUp",
     "Level",
     "LoopLate",
     "Message",
@@ -83,10 +89,12 @@ __all__ = [
     "VmQuarantined",
     "VmReady",
     "VmRecovering",
+    "VmReleased",
     "VmRemoved",
     "VmReset",
     "VmStarted",
     "VmStopped",
+    "VmStray",
     "Watchdog",
 ]
 
@@ -104,9 +112,13 @@ Event: TypeAlias = (
     | VmFailed
     | VmRecovering
     | VmQuarantined
+    | VmReleased
     | VmReset
+    | VmStray
     | VmStopped
     | VmRemoved
+    | HostDown
+    | HostUp
     | DriverFailed
     | AgentSilent
     | AgentDisconnected
