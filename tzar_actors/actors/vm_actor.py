@@ -124,7 +124,9 @@ class VmActor(MachineActor[VmCommand]):
     def on_start(self) -> None:
         """Pykka's hook: from now on its agent speaks to this actor."""
         self._wiring.vm_actors[self._vm] = self.actor_ref
-        self._wiring.gateway.attach(self._vm, self.actor_ref)
+        is_here = self._wiring.gateway.attach(self._vm, self.actor_ref)
+        if self._generation and not is_here:  # it left while nobody was there to say so
+            self._wiring.dispatcher.tell(VmSilent(self.loop.now(), self._vm))
         self._ask_host()
 
     def on_failure(self, *error: Any) -> None:

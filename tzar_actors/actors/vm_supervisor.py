@@ -26,7 +26,7 @@ from tzar_actors.actors.messages import (
 )
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.wiring import HostWiring, Wiring
-from tzar_actors.core.dispatch_events import VmGone
+from tzar_actors.core.dispatch_events import VmAway
 from tzar_actors.core.host import VmFell, VmLeft
 from tzar_actors.core.restart import Failed, Restart
 from tzar_actors.core.supervise import (
@@ -159,8 +159,8 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
 
     def _actor_died(self, error: str) -> None:
         self._wiring.log.emit(catalogue.ActorFailed(f"VmActor {self._vm}", error))
-        # Its mail is lost, a result perhaps among it: what it played is played again.
-        self._wiring.dispatcher.tell(VmGone(self.loop.now(), self._vm, f"its actor failed: {error}"))
+        # Its mail is lost, a result perhaps among it. Its successor learns of its agent what is played there still.
+        self._wiring.dispatcher.tell(VmAway(self._vm))
         self._host.actor.tell(VmLeft(self.loop.now(), self._vm))  # whatever it waited for
         self._generation += 1
         self._actor_deaths, (decision,) = self._actor_deaths.step(Failed(self.loop.now(), random.random()))

@@ -128,11 +128,20 @@ class ControlServer:
         self._socket.close()
         self._authority.stop()
 
-    def attach(self, vm: str, actor: "pykka.ActorRef[Any]") -> None:
-        """What the agent of `vm` says is told to `actor`. A connection that is there stays."""
+    def attach(self, vm: str, actor: "pykka.ActorRef[Any]") -> bool:
+        """What the agent of `vm` says is told to `actor`, from the hello of a connection that is there already.
+
+        Returns whether there is one.
+        """
         self._actors[vm] = actor
-        if (peer := self.peers.agents.get(vm)) is not None:
-            peer.actor = actor
+        if (peer := self.peers.agents.get(vm)) is None:
+            return False
+        peer.actor = actor
+        actor.tell(AgentHello(peer.as_hello()))
+        missed, peer.missed = peer.missed, []
+        for message in missed:
+            actor.tell(message)
+        return True
 
     def expect(self, vm: str, incarnation: int, public_key: str) -> None:
         """From now on only this key speaks for `vm`; an older incarnation's connection is heard no more."""
@@ -146,7 +155,7 @@ class ControlServer:
         if peer is None:
             return False
         if isinstance(message, Play):
-            peer.attempt = message.attempt
+            peer.attempt, peer.play = message.attempt, message
             peer.play_due = self._loop.now() + message.time_limit_s + _OVERDUE_S
         return self._send_to(peer, self._codec.encode(message))
 
@@ -232,11 +241,14 @@ class ControlServer:
             message.pid,
             self._loop.now(),
             self._loop.late_s,
+            message,
         )
         if message.playing is not None:
             agent.attempt = message.playing.attempt
         self.peers.add(agent)
-        if self._welcome is not None and self._send_to(agent, self._codec.encode(self._welcome())):
+        if self._welcome is None or not self._send_to(agent, self._codec.encode(self._welcome())):
+            return
+        if actor.is_alive():  # else its successor is told
             actor.tell(AgentHello(message))
 
     def _refusal(self, peer: Stranger, hello: Hello) -> Unwelcome | None:
@@ -261,7 +273,11 @@ class ControlServer:
             case Result():
                 if peer.attempt == message.attempt:
                     peer.attempt = peer.play_due = None
-                peer.actor.tell(AgentResult(peer.incarnation, message))
+                told = AgentResult(peer.incarnation, message)
+                if peer.actor.is_alive():
+                    peer.actor.tell(told)
+                else:
+                    peer.missed.append(told)
             case AgentHeartbeat():
                 peer.progress, peer.load, peer.memory_bytes = message.progress, message.load, message.memory_bytes
                 self._send_to(peer, self._codec.encode(SupervisorHeartbeat(message.number)))
