@@ -79,17 +79,11 @@ def test_evaluators_that_somebody_killed_prove_nothing_until_that_happens_in_eve
 def test_what_a_vm_scored_before_its_boot_proves_nothing():
     machine = a_fleet("a", "b")
     prove(machine, "a", "b")
-    steps(machine, VmReady(5.0, "a", 2), submitted(K))
-    assert outcomes(fail(machine, fail(machine, plays_of(machine, K), {"a": 2}), {"a": 2})) == []
-
-
-def plays_of(machine, evaluation):
-    """The orders of games of `evaluation` that are under way."""
-    return [
-        SendPlay(attempt.vm, attempt.incarnation, name, evaluation, attempt.game.index)
-        for name, attempt in machine.attempts.items()
-        if attempt.game.evaluation.asked == evaluation
-    ]
+    machine.step(VmReady(5.0, "a", 2))
+    commands = machine.step(submitted(genome("k")))
+    commands = fail(machine, fail(machine, commands, {"a": 2}), {"a": 2})
+    assert [s.status for s in machine.evaluations["k"].games[0].stories] == ["fault", "fault"]
+    assert outcomes(commands) == []
 
 
 def test_a_fleet_of_one_vm_tries_again_after_a_reset_and_says_that_no_vm_was_proven():
@@ -260,6 +254,30 @@ def test_a_fleet_of_one_vm_sees_that_the_evaluator_is_broken_before_it_blames_an
 
 def test_few_games_on_many_vms_raise_the_alarm_before_their_attempts_are_used_up():
     broken(*"abcdefgh", genomes=["k", "l", "m"])
+
+
+def test_the_failure_that_raises_the_alarm_condemns_nobody_even_if_it_was_the_last_attempt():
+    machine = a_fleet(*"abc", max_attempts=3)
+    names = ["k", "l", "slow", "m"]
+    commands = [c for name in names for c in machine.step(submitted(genome(name)))]
+    assert plays(commands) == [("a", "2.1", "k", 0), ("b", "2.2", "l", 0), ("c", "2.3", "slow", 0)]
+    commands = machine.step(reported("a", "2.1", genome("k"), status="fault"))
+    commands = fail(machine, commands)  # m, and then nothing is new any more
+    while ("c", "k") not in {(vm, key) for vm, _, key, _ in plays(commands)}:
+        vm = "c" if has_failed(machine, "k", "ab") else "b"
+        name, attempt = next((name, each) for name, each in machine.attempts.items() if each.vm == vm)
+        key = attempt.game.evaluation.asked.key
+        status = "timed_out" if key == "slow" else "fault"
+        commands = machine.step(reported(attempt.vm, name, genome(key), status=status))
+        assert not kinds(commands, RaiseAlarm, Deliver)
+    commands = fail(machine, [c for c in commands if getattr(c, "vm", "") == "c"])
+    assert len(kinds(commands, RaiseAlarm)) == 1
+    assert outcomes(commands) == []
+    assert len(machine.evaluations) == 4
+
+
+def has_failed(machine, key, vms):
+    return {story.vm for story in machine.evaluations[key].games[0].stories} >= set(vms)
 
 
 def test_one_game_at_a_time_is_tried_less_and_less_often_and_none_of_them_counts():
