@@ -43,6 +43,8 @@ class EvaluatorAlarm:
 
     def scored(self) -> bool:
         """A game scored. Whether that ended the alarm."""
+        if self._has_scored and not self.suspects:  # as nearly always; an alarm has suspects
+            return False
         ended, self.is_raised = self.is_raised, False
         self._has_scored = True
         self.suspects.clear()

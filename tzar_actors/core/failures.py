@@ -4,7 +4,7 @@ It gathers what `blame.judge` decides on. Games are queued and ended elsewhere.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -46,10 +46,10 @@ class Failures:
         seen = frozenset(incarnations(attempts, "fault", "timed_out"))
         game.trouble = Trouble(seen, needs_fresh(attempts, self._policy))
 
-    def scored(self, vm: str, incarnation: int, digest: bytes) -> list[DispatchCommand]:
+    def scored(self, vm: str, incarnation: int, digest: bytes) -> Sequence[DispatchCommand]:
         """A game scored."""
         self.witnesses.scored(vm, incarnation, digest)
-        return [LowerAlarm()] if self.alarm.scored() else []
+        return (LowerAlarm(),) if self.alarm.scored() else ()
 
     def failed(
         self, at: float, game: Game, story: AttemptStory, fleet: frozenset[str]
