@@ -135,9 +135,8 @@ class Dispatch:
             case CancelAsked(at, key):
                 return self._end_at_once(at, key, "cancelled", "the trainer cancelled it")
             case DeadlinePassed(at, key):
-                open_ = self.evaluations.get(key)
-                stories = [story for game in open_.games for story in game.stories] if open_ else []
-                return self._end_at_once(at, key, "infra_failed", late(stories))
+                games = open_.games if (open_ := self.evaluations.get(key)) else []
+                return self._end_at_once(at, key, "infra_failed", late([s for game in games for s in game.stories]))
             case _:
                 assert_never(event)
 
@@ -229,7 +228,8 @@ class Dispatch:
             verdict = Retry(game.avoid)  # an attempt more than was wanted is under way, and may still save it
         match verdict:
             case Retry(avoid):
-                game.avoid |= avoid
+                # One with an excuse is avoided as well; but when the evaluator is broken, no VM is worse than another.
+                game.avoid |= avoid if self._leases.is_stopped else avoid | {story.vm}
                 self._leases.wait_again(game)
                 return [*commands, Keep(AttemptEndedRecord(key, game.index, story))]
             case Verdict(outcome, reason):
@@ -302,7 +302,7 @@ class Dispatch:
         return [Keep(record)]
 
     def _try_one(self, at: float) -> list[DispatchCommand]:
-        """While the evaluator is broken: whether it still is, is seen by one game after the other."""
+        """While the evaluator is broken, one game after the other shows whether it still is."""
         alarm = self._failures.alarm
         if not alarm.is_raised:
             return []

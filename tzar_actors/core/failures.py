@@ -41,8 +41,8 @@ class Failures:
         if not game.stories:
             return
         self._shorten(game)
+        game.avoid |= {story.vm for story in game.stories}
         attempts = [story for story in game.stories if story.status != "excused"]
-        game.avoid |= {story.vm for story in attempts}
         seen = frozenset(incarnations(attempts, "fault", "timed_out"))
         game.trouble = Trouble(seen, needs_fresh(attempts, self._policy))
 
