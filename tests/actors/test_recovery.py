@@ -101,6 +101,21 @@ def test_many_vms_that_fail_at_once_are_their_hosts_fault_and_one_vm_is_tried_fi
     assert not world.of(catalogue.VmQuarantined)
 
 
+def test_a_host_where_no_vm_can_be_made_is_not_asked_without_a_pause(world):
+    tries = []
+
+    def failing(vm):
+        tries.append(vm)
+        raise DriverError("there is no template", host="h", vm=vm)
+
+    world.driver.create = failing
+    world.start(vms=4)
+    world.run(600.0)
+    assert "there is no template" in world.wiring.board.hosts["h"]
+    assert len(tries) <= 4 * 30
+    assert not world.of(catalogue.VmQuarantined)
+
+
 def test_a_refusal_for_load_is_no_failure(world):
     for _ in range(6):
         world.driver.fail_next("start", busy())

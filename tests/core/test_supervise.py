@@ -5,6 +5,8 @@ from tzar_actors.core.supervise import (
     Recover,
     Rung,
     Supervision,
+    VmCame,
+    VmExcused,
     VmFailed,
     VmReleased,
     VmSettled,
@@ -82,6 +84,19 @@ def test_a_vm_that_works_after_its_trial_for_a_whole_window_is_like_any_other():
     supervision, commands = supervision.step(VmFailed(5000.0, 0.0, "off"))
     assert commands == (Recover(Rung.RESTART, 0.5),)
     assert supervision.causes == ("off",)
+
+
+def test_a_vm_that_fails_with_its_host_is_restarted_less_and_less_often_and_climbs_nothing():
+    supervision, delays = a_supervision(limit=1), []
+    for _ in range(9):
+        supervision, (command,) = supervision.step(VmExcused(jitter=1.0))
+        assert command.rung is Rung.RESTART
+        delays.append(command.after_s)
+    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+    assert (supervision.place, supervision.intensity.failures) == (0, ())
+    for event in (VmFailed(0.0, 0.0, "off"), VmCame()):
+        supervision, (command,) = supervision.step(event)[0].step(VmExcused(jitter=1.0))
+        assert command.after_s == 1.0, "a new row of them begins"
 
 
 def test_what_was_its_hosts_fault_is_taken_off_its_record():

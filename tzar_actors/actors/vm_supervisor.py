@@ -37,6 +37,8 @@ from tzar_actors.core.supervise import (
     SuperviseCommand,
     SuperviseEvent,
     Supervision,
+    VmCame,
+    VmExcused,
     VmFailed,
     VmReleased,
     VmSettled,
@@ -94,13 +96,13 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
             case FailureJudged(cause, False):
                 return self._step(VmFailed(self.loop.now(), random.random(), cause))
             case FailureJudged(_, True):
-                self._rung = Rung.RESTART
-                self._tell_actor(VmRecover(Rung.RESTART))
+                return self._step(VmExcused(random.random()))
             case HostTrouble(since):
                 return self._step(HostFailed(since))
             case VmHasCome():
                 if self._supervision.quarantines:
                     self._wiring.fleet.tell(VmIsBack(self._vm))
+                return self._step(VmCame())
             case VmHasSettled():
                 return self._step(VmSettled())
             case VmActorDied(generation, error):

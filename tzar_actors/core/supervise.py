@@ -19,6 +19,8 @@ __all__ = [
     "SuperviseCommand",
     "SuperviseEvent",
     "Supervision",
+    "VmCame",
+    "VmExcused",
     "VmFailed",
     "VmReleased",
     "VmSettled",
@@ -42,6 +44,18 @@ class VmFailed:
     at: float
     jitter: float
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class VmExcused:
+    """The VM failed with its host: it is restarted, and nothing is counted. `jitter` as in `VmFailed`."""
+
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True)
+class VmCame:
+    """The VM's agent is here, which proves little yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ class Quarantine:
     evidence: tuple[str, ...]
 
 
-SuperviseEvent: TypeAlias = VmFailed | VmSettled | VmReleased | HostFailed
+SuperviseEvent: TypeAlias = VmFailed | VmExcused | VmCame | VmSettled | VmReleased | HostFailed
 SuperviseCommand: TypeAlias = Recover | Quarantine
 
 
@@ -97,6 +111,7 @@ class Supervision:
         place: index of the rung in use; behind the last one the VM is in quarantine.
         quarantines: how often it was in quarantine since it last worked for a whole window.
         causes: of its last failures, oldest first.
+        excuses: failures since its agent was here last that were its host's fault.
     """
 
     intensity: RestartIntensity
@@ -106,6 +121,7 @@ class Supervision:
     place: int = 0
     quarantines: int = 0
     causes: tuple[str, ...] = ()
+    excuses: int = 0
 
     @property
     def in_quarantine(self) -> bool:
@@ -119,7 +135,14 @@ class Supervision:
                 if self.in_quarantine:
                     return self, ()
                 intensity, _ = self.intensity.step(Settled())
-                return replace(self, intensity=intensity, place=0, quarantines=0, causes=()), ()
+                return replace(self, intensity=intensity, place=0, quarantines=0, causes=(), excuses=0), ()
+            case VmExcused(jitter):
+                if self.in_quarantine:
+                    return self, ()
+                after = replace(self, excuses=self.excuses + 1)
+                return after, (Recover(self.rungs[0], self.intensity.delay_s(after.excuses, jitter)),)
+            case VmCame():
+                return replace(self, excuses=0), ()
             case HostFailed(since):
                 return replace(self, intensity=self.intensity.without(since)), ()
             case VmReleased():
@@ -130,7 +153,7 @@ class Supervision:
             case VmFailed():
                 if self.in_quarantine:
                     return self, ()
-                known = replace(self, causes=(*self.causes, event.cause)[-_CAUSES:])
+                known = replace(self, causes=(*self.causes, event.cause)[-_CAUSES:], excuses=0)
                 return known._isolate("again after its trial", event) if self.quarantines else known._climb(event)
             case _:
                 assert_never(event)
