@@ -45,6 +45,7 @@ _STALL_S: Final = 60.0  # a disk may hang for some seconds; a loop that has not 
 _LOG_S: Final = 0.02  # in which events are written: a record of the log costs as much for one as for many
 _SPEC_LIMIT_BYTES: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
+_BURST_INTERVALS: Final = 1.5  # heartbeats apart, at most, the agents of a host that died fall silent
 
 Server = TypeVar("Server")
 
@@ -210,6 +211,8 @@ def _wire(
         queue_limit=settings.limits.queue,
         drain_grace_s=settings.fleet.drain_grace_s,
         on_trainer_exit=settings.fleet.on_trainer_exit,
+        burst_s=_BURST_INTERVALS * heartbeat.interval_s,
+        probation_s=recovery.probation_s,
     )
     wiring.dispatcher = Dispatcher.start(wiring)
     wiring.dispatcher.tell(Restore(time.time()))
@@ -230,7 +233,15 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
         vms = tuple(f"{settings.fleet.name}-{number + i + 1:02d}" for i in range(host.vms))
         number += host.vms
         dialled = _tcp(host.advertise, port) if host.advertise else _reachable(endpoint)
-        yield HostWiring(host.name, vms, dialled, settings.fleet.orphan_s, lanes, status_lane)
+        yield HostWiring(
+            host.name,
+            vms,
+            dialled,
+            settings.fleet.orphan_s,
+            lanes,
+            status_lane,
+            boots_at_a_time=host.boots_at_a_time,
+        )
 
 
 def _open(settings: Settings, wiring: Wiring, blobs: BlobServer, access: TrainerAccess) -> None:

@@ -4,7 +4,8 @@ import hashlib
 
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.dispatch import Dispatch
-from tzar_actors.core.dispatch_events import FleetChanged, Reported, SendPlay, Submitted, VmReady
+from tzar_actors.core.dispatch_commands import SendPlay
+from tzar_actors.core.dispatch_events import FleetChanged, Reported, Submitted, VmReady
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, EvaluationEnded, GameEnded
 from tzar_agent.protocol.messages import Evidence, Playing, Result
 
@@ -55,8 +56,8 @@ def story(attempt, vm, status="scored", incarnation=1, seconds=3.0, reason=None)
     return AttemptStory(attempt, vm, incarnation, status, seconds, reason or f"why {attempt}", 9, "last words")
 
 
-def lost(attempt, vm, cause, seconds, incarnation=1):
-    return AttemptStory(attempt, vm, incarnation, "lost", seconds, cause, None, "")
+def lost(attempt, vm, cause, seconds, incarnation=1, status="lost"):
+    return AttemptStory(attempt, vm, incarnation, status, seconds, cause, None, "")
 
 
 def scored(*stories, fitness=1.0):
@@ -74,6 +75,18 @@ def a_fleet(*vms, max_attempts=5, time_out_votes=2, epoch=EPOCH):
     machine = Dispatch(epoch, BlamePolicy(max_attempts, time_out_votes))
     steps(machine, FleetChanged(0.0, frozenset(vms)), *(VmReady(0.0, vm, 1) for vm in vms))
     return machine
+
+
+def prove(machine, *vms):
+    """Each of these idle VMs scores a game of a genome of its own. All VMs must be idle, and nothing may wait."""
+    for vm in vms:
+        for key in (f"proof-{vm}-{i}" for i in range(9)):
+            ((taken_by, attempt, _, _),) = plays(machine.step(submitted(asked(key, genome=key))))
+            machine.step(reported(taken_by, attempt, asked(key, genome=key)))
+            if taken_by == vm:
+                break
+        else:
+            raise AssertionError(f"{vm} was never given a game")
 
 
 def steps(machine, *events):

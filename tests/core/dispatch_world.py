@@ -7,19 +7,18 @@ from asking import asked, result
 
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.dispatch import Dispatch
-from tzar_actors.core.dispatch_events import (
+from tzar_actors.core.dispatch_commands import (
     Accept,
     Acknowledge,
+    BlameVm,
     Deliver,
-    FleetChanged,
     Keep,
     Refuse,
-    Reported,
+    ResetVm,
     SendPlay,
     SendRecall,
-    Submitted,
-    VmReady,
 )
+from tzar_actors.core.dispatch_events import FleetChanged, Reported, Submitted, VmReady
 from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
 from tzar_actors.core.records import (
     AttemptEndedRecord,
@@ -169,6 +168,10 @@ class World:
                 agent.called_back.update(attempts)
             case Acknowledge(vm, attempt):
                 self.agents[vm].kept.pop(attempt, None)
+            case ResetVm(vm) | BlameVm(vm):
+                agent = self.agents[vm]
+                assert agent.state == "ready" or isinstance(command, BlameVm)
+                agent.state, agent.playing = "gone", None  # and comes back as another incarnation
 
     def submit(self, evaluation, trainer):
         ended = self.journal.ended.get(evaluation.key)

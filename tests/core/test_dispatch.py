@@ -7,6 +7,7 @@ from asking import (
     ended,
     kinds,
     plays,
+    prove,
     reported,
     scored,
     steps,
@@ -14,13 +15,11 @@ from asking import (
     submitted,
 )
 
-from tzar_actors.core.dispatch_events import (
+from tzar_actors.core.dispatch_commands import (
     Accept,
     Acknowledge,
     AttemptOver,
-    CancelAsked,
     CancelDeadline,
-    DeadlinePassed,
     Deliver,
     Drop,
     Keep,
@@ -28,8 +27,8 @@ from tzar_actors.core.dispatch_events import (
     SendCancel,
     SendPlay,
     SetDeadline,
-    VmAway,
 )
+from tzar_actors.core.dispatch_events import CancelAsked, DeadlinePassed, VmAway
 from tzar_actors.core.evaluation import GameEnded
 from tzar_actors.core.records import (
     AttemptEndedRecord,
@@ -164,17 +163,19 @@ def test_a_retry_goes_before_games_that_were_never_tried():
 
 def test_a_genome_that_failed_on_two_vms_has_failed_and_its_other_games_are_withdrawn():
     machine = a_fleet("a", "b")
-    steps(machine, submitted(GAMES), reported("b", "2.2", GAMES, 1))
-    steps(machine, reported("a", "2.1", GAMES, 0, "fault"))  # and b takes it
-    one, two = story("2.1", "a", "fault"), story("2.3", "b", "fault")
-    reason = "a and b saw the evaluator fail: why 2.3"
+    prove(machine, "a", "b")  # by the attempts 2.1 and 2.2
+    steps(machine, submitted(GAMES), reported("b", "2.4", GAMES, 1))
+    steps(machine, reported("a", "2.3", GAMES, 0, "fault"))  # and b takes it
+    one, two = story("2.3", "a", "fault"), story("2.5", "b", "fault")
+    seen = "why 2.5 (exit code 9; its last output: last words)"
+    reason = f"a and b, which had scored other genomes, saw the evaluator fail: {seen}"
     failed = GameEnded("genome_failed", None, 6.0, b"\x80", reason, (one, two))
-    outcome = ended(GAMES, "genome_failed", failed, scored(story("2.2", "b")), reason=reason)
-    assert machine.step(reported("b", "2.3", GAMES, 0, "fault")) == [
+    outcome = ended(GAMES, "genome_failed", failed, scored(story("2.4", "b")), reason=reason)
+    assert machine.step(reported("b", "2.5", GAMES, 0, "fault")) == [
         AttemptOver("games", 0, two, None),
         Keep(EvaluationEndedRecord(outcome)),
         Deliver(("t",), outcome),
-        Acknowledge("b", "2.3"),
+        Acknowledge("b", "2.5"),
     ]
 
 
@@ -243,7 +244,7 @@ def test_a_vm_whose_game_was_called_off_is_busy_until_it_says_so():
 
 
 def test_a_deadline_ends_the_evaluation_as_infra_failed_with_the_story():
-    machine = a_fleet("a")
+    machine = a_fleet("a", "b")
     hurried = asked("k", deadline_s=60.0)
     assert kinds(machine.step(submitted(hurried)), SetDeadline) == [SetDeadline("k", 60.0)]
     machine.step(reported("a", "2.1", hurried, status="fault"))
@@ -251,7 +252,7 @@ def test_a_deadline_ends_the_evaluation_as_infra_failed_with_the_story():
     (deliver,) = kinds(commands, Deliver)
     assert (deliver.ended.outcome, deliver.ended.seconds) == ("infra_failed", 60.0)
     assert deliver.ended.reason == "its deadline passed; attempts: 2.1 on a: fault, why 2.1"
-    assert kinds(commands, SendCancel, CancelDeadline) == [SendCancel("a", "2.2"), CancelDeadline("k")]
+    assert kinds(commands, SendCancel, CancelDeadline) == [SendCancel("b", "2.2"), CancelDeadline("k")]
     assert machine.step(DeadlinePassed(61.0, "k")) == []
 
 

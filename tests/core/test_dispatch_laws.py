@@ -6,13 +6,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tzar_actors.core.dispatch_commands import Accept, Refuse
 from tzar_actors.core.dispatch_events import (
-    Accept,
     CancelAsked,
     DeadlinePassed,
     FleetChanged,
+    HostBack,
+    HostFell,
+    ProbeDue,
     RecallDue,
-    Refuse,
     VmAway,
     VmGone,
     VmSilent,
@@ -107,6 +109,14 @@ class DispatchLaws(RuleBasedStateMachine):
         agent.lose_the_connection()
         agent.orders.clear()
         self.world.step(VmAway(vm))
+
+    @rule(vms=st.frozensets(a_vm), is_back=st.booleans(), ago=st.floats(0.0, 9.0))
+    def blame_or_clear_their_host(self, vms, is_back, ago):
+        self.world.step(HostBack(vms) if is_back else HostFell(vms, self.world.now - ago))
+
+    @rule()
+    def try_one_game(self):
+        self.world.step(ProbeDue(self.world.now))
 
     @rule(fleet=st.frozensets(a_vm, min_size=1))
     def change_the_fleet(self, fleet):
@@ -206,6 +216,10 @@ class DispatchLaws(RuleBasedStateMachine):
     @invariant()
     def nothing_waits_that_an_idle_vm_may_take(self):
         machine, fleet = self.world.machine, self.world.fleet
+        if machine._failures.alarm.is_raised:
+            assert machine._leases.is_stopped
+            return
+        assert not machine._leases.is_stopped
         games = [g for e in machine.evaluations.values() for g in e.games if g.state == "queued"]
         for vm in machine._leases._idle:
             assert all(vm in game.avoid and fleet - game.avoid for game in games)
@@ -233,10 +247,15 @@ class DispatchLaws(RuleBasedStateMachine):
         world.step(FleetChanged(world.now, world.fleet))
         for vm in VMS:
             world.hello(vm)
-        for _ in range(200):
-            if not self.players():
+        for _ in range(300):
+            if self.players():
+                world.finish(self.players()[0], "scored")
+            elif self.in_state("gone"):
+                world.hello(self.in_state("gone")[0])
+            elif world.machine.evaluations:
+                world.step(ProbeDue(world.now))
+            else:
                 break
-            world.finish(self.players()[0], "scored")
         assert not world.machine.evaluations
         assert world.machine.games_queued == 0
         assert set(world.delivered) == world.accepted

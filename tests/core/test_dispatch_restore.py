@@ -4,7 +4,8 @@ from asking import a_fleet, asked, kinds, playing, plays, reported, scored, step
 
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.dispatch import Dispatch
-from tzar_actors.core.dispatch_events import Deliver, FleetChanged, SetDeadline, VmGone, VmReady
+from tzar_actors.core.dispatch_commands import Deliver, SetDeadline
+from tzar_actors.core.dispatch_events import FleetChanged, VmGone, VmReady
 from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
 
 GAMES = asked("games", games=3)

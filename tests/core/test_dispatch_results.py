@@ -3,7 +3,8 @@
 import pytest
 from asking import a_fleet, asked, digest, kinds, plays, reported, scored, steps, story, submitted
 
-from tzar_actors.core.dispatch_events import Acknowledge, AttemptOver, Deliver, Drop, VmGone, VmReady
+from tzar_actors.core.dispatch_commands import Acknowledge, AttemptOver, Deliver, Drop
+from tzar_actors.core.dispatch_events import VmGone, VmReady
 from tzar_actors.core.evaluation import AttemptStory
 
 K = asked("k")

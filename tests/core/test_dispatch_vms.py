@@ -2,20 +2,8 @@
 
 from asking import a_fleet, asked, kinds, lost, playing, plays, reported, steps, story, submitted
 
-from tzar_actors.core.dispatch_events import (
-    Acknowledge,
-    AttemptOver,
-    Deliver,
-    Drop,
-    FleetChanged,
-    Keep,
-    SendCancel,
-    SendPlay,
-    VmAway,
-    VmGone,
-    VmReady,
-    VmSilent,
-)
+from tzar_actors.core.dispatch_commands import Acknowledge, AttemptOver, Deliver, Drop, Keep, SendCancel, SendPlay
+from tzar_actors.core.dispatch_events import FleetChanged, VmAway, VmGone, VmReady, VmSilent
 from tzar_actors.core.records import AttemptEndedRecord, AttemptRecord
 
 K = asked("k")
@@ -46,9 +34,10 @@ def test_a_vm_that_is_gone_is_given_nothing_until_it_is_ready_again():
 
 def test_a_vm_that_leaves_the_fleet_loses_its_attempt_and_a_retry_no_longer_waits_for_it():
     machine = a_fleet("a", "b")
-    steps(machine, submitted(K), reported("a", "2.1", K, status="fault"))
+    steps(machine, submitted(K), reported("a", "2.1", K, status="agent_fault"))
     commands = machine.step(FleetChanged(20.0, frozenset("a")))
-    assert kinds(commands, AttemptOver) == [AttemptOver("k", 0, lost("2.2", "b", "its VM left the fleet", 10.0), None)]
+    excused = lost("2.2", "b", "its VM left the fleet", 10.0, status="excused")
+    assert kinds(commands, AttemptOver) == [AttemptOver("k", 0, excused, None)]
     assert plays(commands) == [("a", "2.3", "k", 0)]
 
 

@@ -5,17 +5,8 @@ from asking import asked, kinds, lost, reported, steps, submitted
 
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.dispatch import Dispatch
-from tzar_actors.core.dispatch_events import (
-    AttemptOver,
-    FleetChanged,
-    Keep,
-    RecallDue,
-    SendPlay,
-    SendRecall,
-    SetRecall,
-    VmGone,
-    VmReady,
-)
+from tzar_actors.core.dispatch_commands import AttemptOver, Keep, SendPlay, SendRecall, SetRecall
+from tzar_actors.core.dispatch_events import FleetChanged, RecallDue, VmGone, VmReady
 from tzar_actors.core.evaluation import AttemptStory
 from tzar_actors.core.records import AttemptEndedRecord
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
@@ -92,7 +83,7 @@ def test_of_the_orders_of_a_vm_that_fails_only_the_first_was_played():
     stories = [each.story for each in kinds(gone, AttemptOver)]
     assert stories[0] == lost(first, "a", "it crashed", seconds=2.0)
     assert stories[1:] == [
-        AttemptStory(each, "a", 1, "unplayed", 2.0, "it crashed, before its turn came", None, "") for each in rest
+        AttemptStory(each, "a", 1, "excused", 2.0, "it crashed, before its turn came", None, "") for each in rest
     ]
     assert [each.record.story.attempt for each in kinds(gone, Keep) if isinstance(each.record, AttemptEndedRecord)] == [
         first,
@@ -107,10 +98,10 @@ def test_what_was_not_played_counts_for_nothing_and_may_go_to_the_same_vm():
         commands = machine.step(VmReady(4.0, "a", boot, room=2))
         (play,) = kinds(commands, SendPlay)
         assert play.attempt in machine.attempts
-        if machine.attempts[play.attempt].game.stories[-1].status == "unplayed":
+        if machine.attempts[play.attempt].game.stories[-1].status == "excused":
             break
     assert all(
-        story.status != "unplayed" or not game.avoid - {"a"}
+        story.status != "excused" or not game.avoid - {"a"}
         for open_ in machine.evaluations.values()
         for game in open_.games
         for story in game.stories
@@ -143,7 +134,7 @@ def test_what_waits_behind_a_long_game_is_called_back_and_played_elsewhere():
     for name, game in open_.items():
         machine.step(reported("a", name, game.evaluation.asked, status="cancelled", at=1.1, seconds=0.0))
     assert machine._leases.orders_of("a") == [first]
-    assert [game.stories[-1].status for game in open_.values()] == ["unplayed"] * len(rest)
+    assert [game.stories[-1].status for game in open_.values()] == ["excused"] * len(rest)
     assert not any(game.avoid for game in open_.values())
 
 

@@ -20,7 +20,7 @@ def waiting(queue, key, games=1, size=256):
 
 def take(queue, vm="a", last=""):
     """Key and number of the game that `vm` gets; it plays it from now on."""
-    game = queue.take(vm, FLEET, digest(last))
+    game = queue.take(vm, 1, True, FLEET, digest(last))
     if game is None:
         return None
     game.state = "leased"

@@ -1,5 +1,16 @@
 from tzar_actors.core.restart import RestartIntensity
-from tzar_actors.core.supervise import Quarantine, Recover, Rung, Supervision, VmFailed, VmReleased, VmSettled
+from tzar_actors.core.supervise import (
+    HostFailed,
+    Quarantine,
+    Recover,
+    Rung,
+    Supervision,
+    VmCame,
+    VmExcused,
+    VmFailed,
+    VmReleased,
+    VmSettled,
+)
 
 
 def a_supervision(limit=1, rungs=(Rung.RESTART, Rung.RESTORE, Rung.RECREATE)):
@@ -35,7 +46,8 @@ def test_a_stronger_rung_waits_the_longest_delay():
 
 def test_when_no_rung_is_left_the_vm_goes_into_quarantine_with_what_was_tried():
     supervision, commands = fail(a_supervision(limit=0, rungs=(Rung.RESTART, Rung.RECREATE)), [0.0, 1.0], "no hello")
-    assert commands == (Quarantine("1 failures within 600 s after restart, recreate: no hello"),)
+    reason = "1 failures within 600 s after restart, recreate: no hello"
+    assert commands == (Quarantine(reason, 600.0, ("no hello", "no hello")),)
     assert supervision.in_quarantine
 
 
@@ -45,10 +57,52 @@ def test_nothing_is_done_about_a_vm_in_quarantine():
     assert quarantined.step(VmSettled()) == (quarantined, ())
 
 
-def test_a_released_vm_begins_at_the_mildest_rung_at_once():
-    quarantined, _ = fail(a_supervision(limit=0, rungs=(Rung.RESTART,)), [0.0])
+def test_a_released_vm_has_one_trial_of_the_strongest_rung():
+    quarantined, _ = fail(a_supervision(limit=0, rungs=(Rung.RESTART, Rung.RECREATE)), [0.0, 1.0])
     released, commands = quarantined.step(VmReleased())
-    assert (released.place, commands) == (0, (Recover(Rung.RESTART, 0.0),))
+    assert commands == (Recover(Rung.RECREATE, 0.0),)
+    assert not released.in_quarantine
+
+
+def test_each_quarantine_in_a_row_is_twice_as_long_as_the_one_before_up_to_a_day():
+    supervision, (command,) = fail(a_supervision(limit=0, rungs=(Rung.RESTART,)), [0.0])
+    lengths = [command.for_s]
+    for at in range(1, 12):
+        supervision, _ = supervision.step(VmReleased())
+        supervision, (command,) = supervision.step(VmFailed(at * 1e6, 0.0, "no hello"))
+        lengths.append(command.for_s)
+    assert lengths[:4] == [600.0, 1200.0, 2400.0, 4800.0]
+    assert lengths[-1] == 86_400.0
+    assert command.reason == "again after its trial: no hello"
+    assert command.evidence == ("no hello",) * 10
+
+
+def test_a_vm_that_works_after_its_trial_for_a_whole_window_is_like_any_other():
+    supervision, _ = fail(a_supervision(limit=1, rungs=(Rung.RESTART,)), [0.0, 1.0])
+    supervision, _ = supervision.step(VmReleased())
+    supervision, _ = supervision.step(VmSettled())
+    supervision, commands = supervision.step(VmFailed(5000.0, 0.0, "off"))
+    assert commands == (Recover(Rung.RESTART, 0.5),)
+    assert supervision.causes == ("off",)
+
+
+def test_a_vm_that_fails_with_its_host_is_restarted_less_and_less_often_and_climbs_nothing():
+    supervision, delays = a_supervision(limit=1), []
+    for _ in range(9):
+        supervision, (command,) = supervision.step(VmExcused(jitter=1.0))
+        assert command.rung is Rung.RESTART
+        delays.append(command.after_s)
+    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+    assert (supervision.place, supervision.intensity.failures) == (0, ())
+    for event in (VmFailed(0.0, 0.0, "off"), VmCame()):
+        supervision, (command,) = supervision.step(event)[0].step(VmExcused(jitter=1.0))
+        assert command.after_s == 1.0, "a new row of them begins"
+
+
+def test_what_was_its_hosts_fault_is_taken_off_its_record():
+    supervision, _ = fail(a_supervision(limit=3), [0.0, 100.0, 101.0])
+    supervision, commands = supervision.step(HostFailed(100.0))
+    assert (supervision.intensity.failures, commands) == ((0.0,), ())
 
 
 def test_releasing_a_vm_that_is_not_in_quarantine_changes_nothing():

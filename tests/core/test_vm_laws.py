@@ -13,6 +13,7 @@ from tzar_actors.core.vm_events import (
     AgentFaulted,
     AgentSilent,
     Boot,
+    BootWithdrawn,
     Call,
     CallDone,
     CallFailed,
@@ -103,7 +104,8 @@ class VmLaws(RuleBasedStateMachine):
                 case Recover(rung):
                     self.words.append(rung)
                 case Quarantine(reason):
-                    assert "failures within 50 s after restart, restore, recreate" in reason
+                    tried = "failures within 50 s after restart, restore, recreate"
+                    assert tried in reason or reason.startswith("again after its trial")
 
     def take_effect(self):
         self.took_effect = True
@@ -146,6 +148,14 @@ class VmLaws(RuleBasedStateMachine):
     def the_call_fails(self, refused):
         self.call = None
         self.step(CallFailed(self.now, "it did not work", refused))
+
+    @precondition(lambda self: isinstance(self.call, Boot) and not self.took_effect)
+    @rule()
+    def the_boot_is_withdrawn(self):
+        """As its actor does when something else is wanted before the host admitted it."""
+        self.step(DesiredSet(Desired.OFF))
+        self.call = None
+        self.step(BootWithdrawn())
 
     @rule()
     def the_host_is_asked(self):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgpack
 import pytest
 
@@ -29,6 +31,7 @@ from tzar_agent.protocol.messages import (
     Bye,
     Cancel,
     Play,
+    Playing,
     Progress,
     Result,
     SupervisorHeartbeat,
@@ -172,13 +175,42 @@ def test_a_dead_actor_is_told_nothing_and_nothing_breaks(gateway):
     assert actor.of(AgentLeft) == []
 
 
-def test_the_successor_of_an_actor_hears_the_agent_that_is_connected(gateway):
+def test_the_successor_of_an_actor_hears_the_agent_that_is_connected(gateway, hello):
     peer, first = gateway.agent("vm-1")
     successor = type(first)()
     gateway.control.attach("vm-1", successor)
     peer.say(result())
-    gateway.turn_until(lambda: successor.messages)
-    assert successor.messages == [AgentResult(1, result())]
+    gateway.turn_until(lambda: successor.of(AgentResult))
+    assert successor.messages == [AgentHello(hello("vm-1")), AgentResult(1, result())]
+
+
+def test_the_successor_of_an_actor_is_told_what_the_agent_plays(gateway, hello):
+    _, first = gateway.agent("vm-1")
+    gateway.control.send("vm-1", play("1.1"))
+    successor = type(first)()
+    assert gateway.control.attach("vm-1", successor)
+    playing = Playing("1.1", "a", 0, b"d" * 32)
+    assert successor.messages == [AgentHello(replace(hello("vm-1"), playing=playing))]
+
+
+def test_a_result_that_comes_while_an_actor_is_replaced_is_told_to_its_successor(gateway, hello):
+    peer, first = gateway.agent("vm-1")
+    gateway.control.send("vm-1", play("1.1"))
+    first.lives = False
+    peer.say(result("1.1"))
+    gateway.turn_until(lambda: gateway.control.peers.agents["vm-1"].missed)
+    successor = type(first)()
+    gateway.control.attach("vm-1", successor)
+    assert successor.messages == [
+        AgentHello(replace(hello("vm-1"), kept=("1.1",))),
+        AgentResult(1, result("1.1")),
+    ]
+
+
+def test_an_actor_without_an_agent_is_told_nothing(gateway):
+    _, first = gateway.vm("vm-1")
+    assert not gateway.control.attach("vm-1", successor := type(first)())
+    assert successor.messages == []
 
 
 def test_a_game_that_runs_far_over_its_limit_is_told_once(gateway):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from tzar_actors.actors.messages import TimerRang
-from tzar_actors.core.dispatch_events import Keep
+from tzar_actors.core.dispatch_commands import Keep
 from tzar_actors.core.records import Record
 from tzar_actors.journal.journal import Journal
 from tzar_actors.loop import Loop, LoopActor, Timer
@@ -53,7 +53,7 @@ class MachineActor(LoopActor, Generic[Command]):
                 self.keep(command.record)
             elif getattr(command, "HELD", False):
                 if not self._held:
-                    self.loop.hold(self._release, lazily=True)
+                    self.loop.hold(self._let_go, lazily=True)
                 self._held.append(command)
                 if not getattr(command, "LAZY", False):
                     self.loop.hurry()
@@ -65,7 +65,7 @@ class MachineActor(LoopActor, Generic[Command]):
         self.journal.append(record)
         self.loop.mark_dirty()
 
-    def _release(self) -> None:
+    def _let_go(self) -> None:
         """What was held is committed now."""
         held, self._held = self._held, []
         for command in held:

@@ -39,6 +39,8 @@ class Board:
     results_dropped: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     is_draining: bool = False
+    hosts: dict[str, str] = field(default_factory=dict)  # what is wrong with each; "": nothing
+    alarm: str = ""  # why nothing is played, though games wait
 
     def snapshot(self) -> dict[str, Any]:
         """Everything, as plain values."""

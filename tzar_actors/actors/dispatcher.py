@@ -6,7 +6,7 @@ from typing import Any, Final, assert_never
 
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.genome_memory import GenomeMemory
-from tzar_actors.actors.messages import Order, Restore, TimerRang, TrainerSaid
+from tzar_actors.actors.messages import Order, Restore, TimerRang, TrainerSaid, VmBlamed, VmReset
 from tzar_actors.actors.wiring import Wiring
 from tzar_actors.client.protocol import (
     AskOutcomes,
@@ -20,26 +20,36 @@ from tzar_actors.client.protocol import (
 )
 from tzar_actors.core.admission import Admission, refusal
 from tzar_actors.core.dispatch import Dispatch
-from tzar_actors.core.dispatch_events import (
+from tzar_actors.core.dispatch_commands import (
     Accept,
     Acknowledge,
     AttemptOver,
-    CancelAsked,
+    BlameVm,
     CancelDeadline,
-    DeadlinePassed,
     Deliver,
     DispatchCommand,
     Drop,
-    FleetChanged,
     Keep,
-    RecallDue,
+    LowerAlarm,
+    RaiseAlarm,
     Refuse,
-    Reported,
+    ResetVm,
     SendCancel,
     SendPlay,
     SendRecall,
     SetDeadline,
+    SetProbe,
     SetRecall,
+)
+from tzar_actors.core.dispatch_events import (
+    CancelAsked,
+    DeadlinePassed,
+    FleetChanged,
+    HostBack,
+    HostFell,
+    ProbeDue,
+    RecallDue,
+    Reported,
     Submitted,
     VmAway,
     VmGone,
@@ -58,6 +68,7 @@ __all__ = ["Dispatcher"]
 _GENOMES_IN_MEMORY_BYTES: Final = 32 * 1024 * 1024
 _RECALL: Final = "recall" * 50  # the timer's name, too long to be an evaluation's key
 _STATUS_LIMIT_BYTES: Final = 64 * 1024 * 1024
+_DEADLINE: Final = "deadline of "  # a timer's name goes on with the evaluation's key
 
 
 class Dispatcher(MachineActor[DispatchCommand]):
@@ -88,7 +99,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
     def decide(self, message: Any) -> Iterable[DispatchCommand]:
         """See `MachineActor`."""
         match message:
-            case Reported() | VmReady() | VmAway() | VmSilent() | VmGone() | FleetChanged():
+            case Reported() | VmReady() | VmAway() | VmSilent() | VmGone() | FleetChanged() | HostFell() | HostBack():
                 return self._machine.step(message)
             case TrainerSaid(trainer, Submit(submissions)):
                 return [command for each in submissions for command in self._submitted(trainer, each)]
@@ -104,8 +115,10 @@ class Dispatcher(MachineActor[DispatchCommand]):
                 self._restore(wall)
             case TimerRang(name) if name == _RECALL:
                 return self._machine.step(RecallDue(self.loop.now()))
-            case TimerRang(key):
-                return self._machine.step(DeadlinePassed(self.loop.now(), key))
+            case TimerRang("probe"):
+                return self._machine.step(ProbeDue(self.loop.now()))
+            case TimerRang(name):
+                return self._machine.step(DeadlinePassed(self.loop.now(), name.removeprefix(_DEADLINE)))
             case _:
                 raise TypeError(f"the dispatcher cannot handle {message!r}")
         return ()
@@ -152,12 +165,24 @@ class Dispatcher(MachineActor[DispatchCommand]):
             case SetRecall(after_s):
                 self.set_timer(_RECALL, after_s)
             case SetDeadline(key, after_s):
-                self.set_timer(key, after_s)
+                self.set_timer(_DEADLINE + key, after_s)
             case CancelDeadline(key):
-                self.cancel_timer(key)
+                self.cancel_timer(_DEADLINE + key)
             case Drop(vm, attempt, reason):
                 self._wiring.board.results_dropped += 1
                 log.emit(catalogue.AttemptDropped(attempt, vm, reason))
+            case ResetVm(vm, reason):
+                self._wiring.fleet.tell(VmReset(vm, reason))
+            case BlameVm(vm, reason):
+                self._wiring.fleet.tell(VmBlamed(vm, reason))
+            case RaiseAlarm(genomes, vms, evidence):
+                self._wiring.board.alarm = f"the evaluator fails for everybody: {evidence}"
+                log.emit(catalogue.EvaluatorBroken(genomes, vms, evidence))
+            case LowerAlarm():
+                self._wiring.board.alarm = ""
+                log.emit(catalogue.EvaluatorMended())
+            case SetProbe(after_s):
+                self.set_timer("probe", after_s)
             case Keep():
                 raise TypeError("records are journalled, not carried out")
             case _:
@@ -256,7 +281,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
 
     def _attempt_over(self, over: AttemptOver) -> None:
         story = over.story
-        if story.status in ("lost", "unplayed"):
+        if story.status in ("lost", "excused"):
             self._wiring.board.attempts_lost += 1
             self._wiring.log.emit(catalogue.AttemptLost(story.attempt, over.key, over.game, story.vm, story.reason))
             return

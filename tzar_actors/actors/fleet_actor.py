@@ -7,6 +7,7 @@ import pykka
 
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.board import VmRow
+from tzar_actors.actors.host_actor import HostActor
 from tzar_actors.actors.messages import (
     AskHost,
     HostAnswer,
@@ -17,14 +18,18 @@ from tzar_actors.actors.messages import (
     TrainerCame,
     TrainerLeft,
     TrainerSaid,
+    VmBlamed,
+    VmIsBack,
     VmIsOff,
     VmIsQuarantined,
     VmObserved,
+    VmReset,
 )
 from tzar_actors.actors.vm_supervisor import VmSupervisor
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.client.protocol import Shutdown
 from tzar_actors.core.dispatch_events import FleetChanged
+from tzar_actors.core.host import HostAnswered
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.events import catalogue
 from tzar_actors.journal.journal import JournalledVm
@@ -46,7 +51,7 @@ class FleetActor(MachineActor[None]):
     def __init__(self, wiring: Wiring) -> None:
         super().__init__(wiring.loop, wiring.journal)
         self._wiring = wiring
-        self._supervisors: dict[str, pykka.ActorRef[VmSupervisor]] = {}
+        self._supervisors: dict[str, pykka.ActorRef[VmSupervisor]] = wiring.supervisors
         self._host_of: dict[str, str] = {}
         self._hosts: dict[str, HostWiring] = {host.name: host for host in wiring.hosts}
         self._asked: dict[str, bool] = {}  # hosts with a question under way; True: ask again after it
@@ -60,6 +65,7 @@ class FleetActor(MachineActor[None]):
         """Pykka's hook."""
         journalled = self.journal.vms()
         for host in self._wiring.hosts:
+            host.actor = HostActor.start(self._wiring, host)
             for vm in host.vms:
                 self._supervise(host, vm, journalled.get(vm), Desired.RUNNING)
         self._fleet = frozenset(self._supervisors)
@@ -102,8 +108,14 @@ class FleetActor(MachineActor[None]):
                 self._shut(Shut(mode, f"trainer {trainer} asked for it"), for_good=True)
             case Shut():
                 self._shut(message, for_good=True)
+            case VmBlamed(vm) | VmReset(vm):
+                if (supervisor := self._supervisors.get(vm)) is not None:
+                    supervisor.tell(message)
             case VmIsQuarantined(vm):
                 self._fleet -= {vm}
+                self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), self._fleet))
+            case VmIsBack(vm):
+                self._fleet |= {vm}
                 self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), self._fleet))
             case VmIsOff(vm):
                 self._is_off(vm)
@@ -135,10 +147,22 @@ class FleetActor(MachineActor[None]):
             self._ask(answer.host)
         if answer.vms is None:
             self._wiring.log.emit(catalogue.DriverFailed(None, answer.host, "status", answer.error))
+        self._hosts[answer.host].actor.tell(
+            HostAnswered(self.loop.now(), "" if answer.vms is not None else answer.error)
+        )
+        for vm in answer.vms or ():
+            if vm not in self._supervisors:
+                self._remove_stray(self._hosts[answer.host], vm)
         for vm, supervisor in self._supervisors.items():
             if self._host_of[vm] == answer.host and supervisor.is_alive():
                 status = None if answer.vms is None else answer.vms.get(vm)
                 supervisor.tell(VmObserved(answer.asked_at, status, answer.vms is not None))
+
+    def _remove_stray(self, host: HostWiring, vm: str) -> None:
+        """It bears our mark, and nobody knows it: it was made just before an earlier supervisor was killed."""
+        self._wiring.log.emit(catalogue.VmStray(vm, host.name))
+        self._supervise(host, vm, None, Desired.GONE)
+        self._leaving.add(vm)
 
     def _came(self, trainer: str) -> None:
         self._trainers.add(trainer)

@@ -21,10 +21,13 @@ __all__ = [
     "AgentQuiet",
     "AgentResult",
     "AskHost",
+    "BootAdmitted",
     "CallAnswer",
     "DriverCall",
+    "FailureJudged",
     "HostAnswer",
     "HostQuestion",
+    "HostTrouble",
     "Order",
     "Restore",
     "SetDesired",
@@ -34,12 +37,16 @@ __all__ = [
     "TrainerLeft",
     "TrainerSaid",
     "VmActorDied",
+    "VmBlamed",
+    "VmHasCome",
     "VmHasFailed",
     "VmHasSettled",
+    "VmIsBack",
     "VmIsOff",
     "VmIsQuarantined",
     "VmObserved",
     "VmRecover",
+    "VmReset",
 ]
 
 
@@ -209,6 +216,13 @@ class VmHasFailed:
 
 
 @value
+class VmHasCome:
+    """VmActor to VmSupervisor: the VM's agent is here."""
+
+    vm: str
+
+
+@value
 class VmHasSettled:
     """VmActor to VmSupervisor: the VM has worked for a whole window."""
 
@@ -220,6 +234,22 @@ class VmRecover:
     """VmSupervisor to VmActor: come back in this way, now."""
 
     rung: Rung
+
+
+@value
+class VmBlamed:
+    """Dispatcher to VmActor, by way of its supervisors: what failed on the VM is the VM's fault."""
+
+    vm: str
+    cause: str
+
+
+@value
+class VmReset:
+    """Dispatcher to VmActor, by way of its supervisors: boot the VM anew; it has not failed."""
+
+    vm: str
+    reason: str
 
 
 @value
@@ -235,6 +265,33 @@ class VmIsOff:
     """VmActor to FleetActor: the VM is off, or gone, as was wanted."""
 
     vm: str
+
+
+@value
+class VmIsBack:
+    """VmSupervisor to FleetActor: the VM has come back from quarantine, and games may wait for it again."""
+
+    vm: str
+
+
+@value
+class BootAdmitted:
+    """HostActor to VmActor: boot now."""
+
+
+@value
+class FailureJudged:
+    """HostActor to VmSupervisor: whether the failure of your VM counts against it."""
+
+    cause: str
+    is_excused: bool
+
+
+@value
+class HostTrouble:
+    """HostActor to VmSupervisor: what failed `since`, monotonic seconds, was the host's fault."""
+
+    since: float
 
 
 @value

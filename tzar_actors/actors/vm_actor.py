@@ -1,8 +1,9 @@
 """One VM: steps its machine, calls its driver, and speaks with its agent."""
 
+import random
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, assert_never
 
 import pykka
@@ -16,20 +17,25 @@ from tzar_actors.actors.messages import (
     AgentQuiet,
     AgentResult,
     AskHost,
+    BootAdmitted,
     CallAnswer,
     DriverCall,
     Order,
     SetDesired,
     TimerRang,
     VmActorDied,
+    VmBlamed,
+    VmHasCome,
     VmHasFailed,
     VmHasSettled,
     VmIsOff,
     VmObserved,
     VmRecover,
+    VmReset,
 )
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.core.dispatch_events import Reported, VmAway, VmGone, VmReady, VmSilent
+from tzar_actors.core.host import BootAsked, BootRefused, VmCame, VmLeft
 from tzar_actors.core.records import IncarnationRecord, VmRecord, VmRemovedRecord
 from tzar_actors.core.vm import Vm
 from tzar_actors.core.vm_events import (
@@ -39,6 +45,7 @@ from tzar_actors.core.vm_events import (
     AgentSilent,
     AskStatus,
     Boot,
+    BootWithdrawn,
     Call,
     CallDone,
     CallFailed,
@@ -52,6 +59,7 @@ from tzar_actors.core.vm_events import (
     ReportReady,
     ReportSettled,
     ReportSilent,
+    ResetAsked,
     Seen,
     SetTimer,
     TimerFired,
@@ -63,19 +71,9 @@ from tzar_actors.drivers.base import PowerState, VmStatus
 from tzar_actors.events import catalogue
 from tzar_actors.gateway.keys import KeyPair
 from tzar_agent.protocol.identity import Identity
-from tzar_agent.protocol.messages import Play, Playing
+from tzar_agent.protocol.messages import Hello, Play, Playing
 
 __all__ = ["VmActor"]
-
-
-@dataclass(slots=True)
-class _Agent:
-    """What the agent's hello said, kept up to date until the dispatcher is told."""
-
-    pid: int
-    playing: Playing | None
-    kept: tuple[str, ...]
-    room: int
 
 
 class VmActor(MachineActor[VmCommand]):
@@ -110,14 +108,17 @@ class VmActor(MachineActor[VmCommand]):
         self._generation = generation
         self._machine = Vm(wiring.vm_limits, row.incarnation)
         self._machine.desired = desired
-        self._agent: _Agent | None = None
+        self._hello: Hello | None = None  # kept up to date until the dispatcher is told
         self._orders: dict[str, Play] = {}  # what its agent was ordered and has not reported, in order
         self._booted_at: float | None = None
+        self._waiting_boot: Boot | None = None  # for its host to admit it
 
     def on_start(self) -> None:
         """Pykka's hook: from now on its agent speaks to this actor."""
         self._wiring.vm_actors[self._vm] = self.actor_ref
-        self._wiring.gateway.attach(self._vm, self.actor_ref)
+        is_here = self._wiring.gateway.attach(self._vm, self.actor_ref)
+        if self._generation and not is_here:  # it left while nobody was there to say so
+            self._wiring.dispatcher.tell(VmSilent(self.loop.now(), self._vm))
         self._ask_host()
 
     def on_failure(self, *error: Any) -> None:
@@ -142,7 +143,7 @@ class VmActor(MachineActor[VmCommand]):
                 incarnation = status.incarnation if status else 0
                 return self._step(Seen(_power(status, is_known), incarnation, asked_at))
             case AgentHello(hello):
-                self._agent = _Agent(hello.pid, hello.playing, hello.kept, hello.room)
+                self._hello = hello
                 return self._step(AgentCame(hello.incarnation))
             case AgentLeft():
                 self.log(catalogue.AgentDisconnected(self._vm))
@@ -152,8 +153,18 @@ class VmActor(MachineActor[VmCommand]):
                 return self._step(AgentSilent())
             case AgentOverdue(attempt, seconds):
                 return self._step(AgentFaulted(f"attempt {attempt} should have ended {seconds:.0f} s ago"))
+            case VmBlamed(_, cause):
+                return self._step(AgentFaulted(cause))
+            case VmReset(_, reason):
+                self.log(catalogue.VmReset(self._vm, reason))
+                return self._step(ResetAsked())
+            case BootAdmitted():
+                boot, self._waiting_boot = self._waiting_boot, None
+                if boot is not None:
+                    self._boot(boot)
+                return ()
             case SetDesired(desired):
-                return self._step(DesiredSet(desired))
+                return self._want(desired)
             case VmRecover(rung):
                 return self._step(RecoverBy(rung))
             case TimerRang(name):
@@ -168,7 +179,9 @@ class VmActor(MachineActor[VmCommand]):
             case Call(verb):
                 self._host.lane(self._vm).tell(DriverCall(self.actor_ref, self._generation, self._vm, verb))
             case Boot():
-                self._boot(command)
+                self._waiting_boot = command
+                self._row.detail = "waits for its turn to boot"
+                self._host.actor.tell(BootAsked(now, self._vm))
             case AskStatus():
                 self._ask_host()
             case SetTimer(name, after_s):
@@ -194,7 +207,8 @@ class VmActor(MachineActor[VmCommand]):
             case ReportOff():
                 if self._row.state != "quarantined":  # off as well, which is the lesser news
                     self._show_no_agent("off", "")
-                dispatcher.tell(VmGone(now, self._vm, "its VM was stopped"))
+                dispatcher.tell(VmGone(now, self._vm, "its VM was stopped", commanded=True))
+                self._host.actor.tell(VmLeft(now, self._vm))
                 self._wiring.fleet.tell(VmIsOff(self._vm))
             case _:
                 assert_never(command)
@@ -205,6 +219,14 @@ class VmActor(MachineActor[VmCommand]):
 
     def _step(self, event: VmEvent) -> list[VmCommand]:
         return self._machine.step(event)
+
+    def _want(self, desired: Desired) -> list[VmCommand]:
+        commands = self._step(DesiredSet(desired))
+        if self._waiting_boot is None or desired is Desired.RUNNING:
+            return commands
+        self._waiting_boot = None
+        self._host.actor.tell(VmLeft(self.loop.now(), self._vm))
+        return [*commands, *self._step(BootWithdrawn())]
 
     def _ask_host(self) -> None:
         self._wiring.fleet.tell(AskHost(self._host.name))
@@ -217,8 +239,8 @@ class VmActor(MachineActor[VmCommand]):
             self._show_playing(following)
         elif was_first:
             self._show_idle()
-        if self._agent is not None and self._agent.playing and self._agent.playing.attempt == result.attempt:
-            self._agent.playing = None
+        if self._hello is not None and self._hello.playing and self._hello.playing.attempt == result.attempt:
+            self._hello = replace(self._hello, playing=None)
         self._row.games_played += 1
         self._wiring.dispatcher.tell(Reported(self.loop.now(), self._vm, message.incarnation, result))
         if result.status == "agent_fault":
@@ -226,16 +248,20 @@ class VmActor(MachineActor[VmCommand]):
         return ()
 
     def _report_ready(self, incarnation: int, adopted: bool) -> None:
-        agent = self._agent
-        playing, kept, room = (agent.playing, agent.kept, agent.room) if agent else (None, (), 1)
-        pid = agent.pid if agent else 0
+        hello = self._hello
+        playing, kept, room = (hello.playing, hello.kept, hello.room) if hello else (None, (), 1)
+        pid = hello.pid if hello else 0
         self._row.pid = pid
         self._show_idle()
         if playing is not None:
             self._show_playing(playing)
+            # Ordered on an earlier connection, or by an earlier supervisor: nobody else knows that it must end.
+            self._wiring.gateway.watch(self._vm, playing, self._wiring.time_limit_s)
         seconds = self.loop.now() - self._booted_at if self._booted_at is not None else 0.0
         self.log(catalogue.VmReady(self._vm, incarnation, pid, seconds, adopted))
         self._wiring.dispatcher.tell(VmReady(self.loop.now(), self._vm, incarnation, playing, kept, room))
+        self._host.actor.tell(VmCame(self.loop.now(), self._vm))
+        self._supervisor.tell(VmHasCome(self._vm))
 
     def _boot(self, boot: Boot) -> None:
         keys = KeyPair.make()
@@ -268,7 +294,9 @@ class VmActor(MachineActor[VmCommand]):
         now = self.loop.now()
         if answer.error is not None:
             self.log(catalogue.DriverFailed(self._vm, self._host.name, answer.verb, answer.error))
-            return self._step(CallFailed(now, answer.error, answer.refused))
+            if answer.refused and answer.verb in ("start", "restore"):
+                self._host.actor.tell(BootRefused(now, self._vm))
+            return self._step(CallFailed(now, answer.error, answer.refused, random.random()))
         match answer.verb:
             case "create":
                 machine_id = answer.machine_id or ""

@@ -9,26 +9,38 @@ import pykka
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.board import VmRow
 from tzar_actors.actors.messages import (
+    FailureJudged,
+    HostTrouble,
     SetDesired,
     TimerRang,
     VmActorDied,
+    VmBlamed,
+    VmHasCome,
     VmHasFailed,
     VmHasSettled,
+    VmIsBack,
     VmIsQuarantined,
     VmObserved,
     VmRecover,
+    VmReset,
 )
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.wiring import HostWiring, Wiring
-from tzar_actors.core.dispatch_events import VmGone
+from tzar_actors.core.dispatch_events import VmAway
+from tzar_actors.core.host import VmFell, VmLeft
 from tzar_actors.core.restart import Failed, Restart
 from tzar_actors.core.supervise import (
+    HostFailed,
     Quarantine,
     Recover,
     Rung,
     SuperviseCommand,
+    SuperviseEvent,
     Supervision,
+    VmCame,
+    VmExcused,
     VmFailed,
+    VmReleased,
     VmSettled,
 )
 from tzar_actors.core.vm_table import Desired
@@ -54,9 +66,10 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
         self._host = host
         self._vm = vm
         self._row = row
+        self._wanted = desired  # by the fleet; in quarantine the VM is off nevertheless
         self._desired = desired
         rungs = (Rung.RESTART, Rung.RESTORE, Rung.RECREATE) if host.checkpoint else (Rung.RESTART, Rung.RECREATE)
-        self._supervision = Supervision(wiring.intensity, rungs)
+        self._supervision = Supervision(wiring.intensity, rungs, wiring.probation_s)
         self._actor_deaths = wiring.intensity
         self._generation = 0
         self._actor: pykka.ActorRef[VmActor] | None = None
@@ -73,18 +86,30 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
     def decide(self, message: Any) -> Iterable[SuperviseCommand]:
         """See `MachineActor`."""
         match message:
-            case VmObserved():
+            case VmObserved() | VmBlamed() | VmReset():
                 self._tell_actor(message)
             case SetDesired(desired):
-                self._desired = desired
+                self._wanted = self._desired = desired
                 self._tell_actor(message)
             case VmHasFailed(_, _, cause):
+                self._host.actor.tell(VmFell(self.loop.now(), self._vm, cause))  # who knows whether others fail as well
+            case FailureJudged(cause, False):
                 return self._step(VmFailed(self.loop.now(), random.random(), cause))
+            case FailureJudged(_, True):
+                return self._step(VmExcused(random.random()))
+            case HostTrouble(since):
+                return self._step(HostFailed(since))
+            case VmHasCome():
+                if self._supervision.quarantines:
+                    self._wiring.fleet.tell(VmIsBack(self._vm))
+                return self._step(VmCame())
             case VmHasSettled():
                 return self._step(VmSettled())
             case VmActorDied(generation, error):
                 if generation == self._generation:
                     self._actor_died(error)
+            case TimerRang("probation"):
+                return self._release()
             case TimerRang("actor"):
                 self._start_actor()
             case TimerRang("recover"):
@@ -101,16 +126,27 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
                 self._rung = rung
                 self._wiring.log.emit(catalogue.VmRecovering(self._vm, rung.value, after_s))
                 self.set_timer("recover", after_s)
-            case Quarantine(reason):
+            case Quarantine(reason, for_s, evidence):
                 self._row.state, self._row.detail = "quarantined", reason
-                self._wiring.log.emit(catalogue.VmQuarantined(self._vm, reason))
+                self._wiring.log.emit(catalogue.VmQuarantined(self._vm, reason, for_s, "; ".join(evidence)))
+                self.set_timer("probation", for_s)
                 self._desired = Desired.OFF  # also for an actor that takes this one's place
                 self._tell_actor(SetDesired(Desired.OFF))
                 self._wiring.fleet.tell(VmIsQuarantined(self._vm))
             case _:
                 assert_never(command)
 
-    def _step(self, event: VmFailed | VmSettled) -> tuple[SuperviseCommand, ...]:
+    def _release(self) -> tuple[SuperviseCommand, ...]:
+        """Its time in quarantine is over, unless the fleet wants it off anyway."""
+        if self._wanted is not Desired.RUNNING:
+            return ()
+        self._row.state = "off"  # of which its actor may write again what is so
+        self._desired = Desired.RUNNING
+        self._wiring.log.emit(catalogue.VmReleased(self._vm))
+        self._tell_actor(SetDesired(Desired.RUNNING))
+        return self._step(VmReleased())
+
+    def _step(self, event: SuperviseEvent) -> tuple[SuperviseCommand, ...]:
         self._supervision, commands = self._supervision.step(event)
         return commands
 
@@ -125,8 +161,9 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
 
     def _actor_died(self, error: str) -> None:
         self._wiring.log.emit(catalogue.ActorFailed(f"VmActor {self._vm}", error))
-        # Its mail is lost, a result perhaps among it: what it played is played again.
-        self._wiring.dispatcher.tell(VmGone(self.loop.now(), self._vm, f"its actor failed: {error}"))
+        # Its mail is lost, a result perhaps among it. Its successor learns of its agent what is played there still.
+        self._wiring.dispatcher.tell(VmAway(self._vm))
+        self._host.actor.tell(VmLeft(self.loop.now(), self._vm))  # whatever it waited for
         self._generation += 1
         self._actor_deaths, (decision,) = self._actor_deaths.step(Failed(self.loop.now(), random.random()))
         if not isinstance(decision, Restart):

@@ -33,6 +33,7 @@ class HostWiring:
         lanes: for calls; as many as VMs may boot at a time.
         status_lane: for questions alone, so that a call that hangs blinds nobody.
         checkpoint: the name of the checkpoint that a VM is restored to; "": there is none.
+        boots_at_a_time: how many of its VMs may boot at the same time.
     """
 
     name: str
@@ -42,6 +43,8 @@ class HostWiring:
     lanes: "tuple[pykka.ActorRef[Any], ...]"
     status_lane: "pykka.ActorRef[Any]"
     checkpoint: str = ""
+    boots_at_a_time: int = 4
+    actor: "pykka.ActorRef[Any]" = field(init=False)  # there once the fleet's actor has started it
 
     def lane(self, vm: str) -> "pykka.ActorRef[Any]":
         """The lane that all calls for `vm` take, one after the other."""
@@ -72,6 +75,9 @@ class Wiring:
     queue_limit: int
     drain_grace_s: float
     on_trainer_exit: str
+    burst_s: float = 1.5  # VMs of one host that fail within so many seconds fail at once
+    probation_s: float = 600.0  # the length of a VM's first quarantine
     dispatcher: "pykka.ActorRef[Any]" = field(init=False)
     fleet: "pykka.ActorRef[Any]" = field(init=False)
     vm_actors: "dict[str, pykka.ActorRef[Any]]" = field(default_factory=dict)  # by VM: a restart makes a new actor
+    supervisors: "dict[str, pykka.ActorRef[Any]]" = field(default_factory=dict)  # by VM

@@ -46,8 +46,13 @@ def _summary(status: "FleetStatus") -> str:
         f"{status.evaluations_open} evaluations open: {status.games_running} games running, "
         f"{status.games_queued} queued\n"
         f"since this start: outcomes {outcomes}; {status.attempts_lost} attempts lost, "
-        f"{status.results_dropped} results dropped"
+        f"{status.results_dropped} results dropped{_troubles(status)}"
     )
+
+
+def _troubles(status: "FleetStatus") -> str:
+    lines = [f"\nhost {host} has a fault: {trouble}" for host, trouble in status.hosts.items() if trouble]
+    return "".join([*lines, f"\nALARM: {status.alarm}" if status.alarm else ""])
 
 
 def _vms(status: "FleetStatus") -> Table:

@@ -19,7 +19,7 @@ class AttemptResult:
         id: never issued twice.
         vm: where it was played.
         incarnation: of that VM.
-        status: `scored`, `fault`, `timed_out`, `cancelled`, `agent_fault`, `lost` or `unplayed`.
+        status: `scored`, `fault`, `timed_out`, `cancelled`, `agent_fault`, `lost` or `excused` (it counts for nothing).
         seconds: how long it took.
         reason: why it did not score; empty when it did.
         exit_code: of the evaluator, when it ended by itself and badly.
@@ -103,7 +103,11 @@ class VmSnapshot:
 
 @value
 class FleetStatus:
-    """The fleet at the time of the question. `outcomes` counts since this start of the supervisor."""
+    """The fleet at the time of the question.
+
+    `outcomes` counts since this start of the supervisor; `hosts` says of each what is wrong with it, and `alarm` why
+    nothing is played though games wait. Both are empty as long as all is well.
+    """
 
     fleet: str
     epoch: int
@@ -117,6 +121,8 @@ class FleetStatus:
     results_dropped: int
     outcomes: Mapping[str, int] = field(default_factory=dict)
     is_draining: bool = False
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    alarm: str = ""
 
 
 def result_of(ended: EvaluationEnded, index: int) -> EvaluationResult:

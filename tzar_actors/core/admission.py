@@ -1,6 +1,6 @@
 """What may come in: whether a question was asked before, and whether a result counts."""
 
-from tzar_actors.core.dispatch_events import Refuse
+from tzar_actors.core.dispatch_commands import Refuse
 from tzar_actors.core.evaluation import Evaluation
 from tzar_actors.core.queue import OpenEvaluation, RunningAttempt
 from tzar_agent.protocol.messages import Playing, Result

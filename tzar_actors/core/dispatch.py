@@ -5,35 +5,45 @@ and its attempt is of an epoch of this journal and not revoked; the first one wi
 attempt is revoked when its VM is reset. Silence only frees its game for another VM. Who plays what stands in `leases`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, assert_never
 
 from tzar_actors.core.admission import refuse_reused, same_question, why_not
-from tzar_actors.core.blame import BlamePolicy, Retry, Verdict, judge
-from tzar_actors.core.dispatch_events import (
+from tzar_actors.core.blame import BlamePolicy, Retry, Verdict, late
+from tzar_actors.core.dispatch_commands import (
     Accept,
     Acknowledge,
     AttemptOver,
-    CancelAsked,
+    BlameVm,
     CancelDeadline,
-    DeadlinePassed,
     Deliver,
     DispatchCommand,
-    DispatchEvent,
     Drop,
-    FleetChanged,
     Keep,
+    RaiseAlarm,
+    SendCancel,
+    SendPlay,
+    SetDeadline,
+    SetProbe,
+)
+from tzar_actors.core.dispatch_events import (
+    CancelAsked,
+    DeadlinePassed,
+    DispatchEvent,
+    FleetChanged,
+    HostBack,
+    HostFell,
+    ProbeDue,
     RecallDue,
     Reported,
-    SendCancel,
-    SetDeadline,
     Submitted,
     VmAway,
     VmGone,
     VmReady,
     VmSilent,
 )
-from tzar_actors.core.evaluation import AttemptStatus, AttemptStory, EvaluationEnded, GameEnded, OutcomeName
+from tzar_actors.core.evaluation import AttemptStatus, AttemptStory, GameEnded, OutcomeName, outcome_of
+from tzar_actors.core.failures import Failures
 from tzar_actors.core.leases import Leases
 from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
 from tzar_actors.core.records import (
@@ -60,9 +70,10 @@ class Dispatch:
 
     def __init__(self, epoch: int, policy: BlamePolicy) -> None:
         self.epoch = epoch
-        self.policy = policy
         self.evaluations: dict[str, OpenEvaluation] = {}
-        self._leases = Leases(epoch)
+        self._failures = Failures(policy)
+        self._leases = Leases(epoch, self._failures.witnesses)
+        self._probe = ""  # the attempt that shows whether a broken evaluator is mended
 
     @property
     def attempts(self) -> Mapping[str, RunningAttempt]:
@@ -83,7 +94,7 @@ class Dispatch:
         for attempt in running:
             self._leases.add(attempt)
         for game in evaluation.games:
-            game.avoid |= {story.vm for story in game.stories}
+            self._failures.restore(game)
             if game.state == "queued":
                 self._leases.wait(game)
         deadline_s = evaluation.asked.deadline_s
@@ -116,10 +127,18 @@ class Dispatch:
             case VmSilent(at, vm):
                 self._leases.vm_silent(vm)
                 return self._leases.give_out(at)
-            case VmGone(at, vm, cause):
-                commands = self._lose(at, vm, cause)
+            case VmGone(at, vm, cause, commanded):
+                commands = self._lose(at, vm, cause, excused=commanded)
                 self._leases.vm_gone(vm)
                 return [*commands, *self._leases.give_out(at)]
+            case HostFell(vms, since):
+                self._failures.host_fell(vms, since)
+                return []
+            case HostBack(vms):
+                self._failures.host_back(vms)
+                return []
+            case ProbeDue(at):
+                return self._try_one(at)
             case FleetChanged(at, vms):
                 return self._fleet_changed(at, vms)
             case RecallDue(at):
@@ -127,7 +146,8 @@ class Dispatch:
             case CancelAsked(at, key):
                 return self._end_at_once(at, key, "cancelled", "the trainer cancelled it")
             case DeadlinePassed(at, key):
-                return self._end_at_once(at, key, "infra_failed", self._deadline_story(key))
+                games = open_.games if (open_ := self.evaluations.get(key)) else []
+                return self._end_at_once(at, key, "infra_failed", late([s for game in games for s in game.stories]))
             case _:
                 assert_never(event)
 
@@ -164,12 +184,6 @@ class Dispatch:
         first = next(game for game in open_.games if game.ended is None)
         return [*self._end_game(at, first, outcome, reason), *self._leases.give_out(at)]
 
-    def _deadline_story(self, key: str) -> str:
-        open_ = self.evaluations.get(key)
-        stories = [] if open_ is None else [story for game in open_.games for story in game.stories]
-        told = "; ".join(f"{s.attempt} on {s.vm}: {s.status}, {s.reason}" for s in stories)
-        return f"its deadline passed; {'no attempt had failed' if not told else 'attempts: ' + told}"[:4000]
-
     # --- results
 
     def _why_not(self, vm: str, incarnation: int, of: Result | Playing, attempt: RunningAttempt | None) -> str | None:
@@ -202,7 +216,7 @@ class Dispatch:
         if status == "scored" and result.fitness is None:
             status, reason = "agent_fault", "its agent sent a score without a fitness"
         elif status == "cancelled" and self._leases.is_recalled(vm, result.attempt):
-            status, reason = "unplayed", "called back: the game before it took long"
+            status, reason = "excused", "called back: the game before it took long"
         exit_code, tail = (result.evidence.exit_code, result.evidence.tail) if result.evidence else (None, "")
         story = AttemptStory(result.attempt, vm, incarnation, status, result.seconds, reason, exit_code, tail)
         if status != "scored":
@@ -210,23 +224,31 @@ class Dispatch:
         game.stories.append(story)
         over = AttemptOver(game.evaluation.asked.key, game.index, story, result.fitness)
         ended = GameEnded("scored", result.fitness, result.seconds, result.details, "", tuple(game.stories))
-        return [over, *self._close_game(at, game, ended)]
+        lowered = self._failures.scored(vm, incarnation, game.evaluation.asked.digest)
+        self._leases.is_stopped = self._failures.alarm.is_raised
+        return [over, *lowered, *self._close_game(at, game, ended)]
 
     def _failed(self, at: float, game: Game, story: AttemptStory) -> list[DispatchCommand]:
         """An attempt failed; its game is tried again or ends."""
         key = game.evaluation.asked.key
-        game.stories.append(story)
-        over = AttemptOver(key, game.index, story, None)
-        verdict = judge(game.stories, self.policy)
+        verdict, story, told = self._failures.failed(at, game, story, self._leases.fleet)
+        commands: list[DispatchCommand] = [AttemptOver(key, game.index, story, None), *told]
+        for command in told:
+            if isinstance(command, BlameVm):
+                self._leases.vm_away(command.vm)
+            elif isinstance(command, RaiseAlarm):
+                self._leases.is_stopped = True
+                self._failures.pardon(each for open_ in self.evaluations.values() for each in open_.games)
         if isinstance(verdict, Verdict) and verdict.outcome == "infra_failed" and self._leases.is_played(game):
             verdict = Retry(game.avoid)  # an attempt more than was wanted is under way, and may still save it
         match verdict:
             case Retry(avoid):
-                game.avoid |= avoid
+                # One with an excuse is avoided as well; but when the evaluator is broken, no VM is worse than another.
+                game.avoid |= avoid if self._leases.is_stopped else avoid | {story.vm}
                 self._leases.wait_again(game)
-                return [over, Keep(AttemptEndedRecord(key, game.index, story))]
+                return [*commands, Keep(AttemptEndedRecord(key, game.index, story))]
             case Verdict(outcome, reason):
-                return [over, *self._end_game(at, game, outcome, reason)]
+                return [*commands, *self._end_game(at, game, outcome, reason)]
             case _:
                 assert_never(verdict)
 
@@ -252,12 +274,7 @@ class Dispatch:
     def _close_evaluation(self, at: float, open_: OpenEvaluation, last: GameEnded) -> list[DispatchCommand]:
         asked = open_.asked
         games = tuple(game.ended for game in open_.games if game.ended is not None)
-        scores = [game.fitness for game in games if game.fitness is not None]
-        fitness = sum(scores) / len(scores) if last.outcome == "scored" else None
-        seconds = at - open_.accepted_at
-        ended = EvaluationEnded(
-            asked.key, asked.generation, asked.digest, last.outcome, fitness, last.reason, seconds, games
-        )
+        ended = outcome_of(asked, games, last, at - open_.accepted_at)
         del self.evaluations[asked.key]
         commands: list[DispatchCommand] = [Keep(EvaluationEndedRecord(ended)), Deliver(tuple(open_.trainers), ended)]
         if asked.deadline_s is not None:
@@ -273,7 +290,10 @@ class Dispatch:
     def _vm_ready(self, event: VmReady) -> list[DispatchCommand]:
         at, vm, incarnation, playing = event.at, event.vm, event.incarnation, event.playing
         known = {*event.kept, playing.attempt} if playing else event.kept
-        commands = self._lose(at, vm, "its agent does not know of it", incarnation, known)
+        commands: list[DispatchCommand] = []
+        for attempt, status, cause in self._leases.unknown_to(vm, incarnation, known):
+            if attempt.attempt in self.attempts:  # else called off with an evaluation that ended just now
+                commands.extend(self._revoke(at, attempt, status, cause))
         if playing is None:
             self._leases.vm_ready(vm, incarnation, None, b"", event.room)
         else:
@@ -294,31 +314,39 @@ class Dispatch:
         record = AttemptRecord(playing.attempt, playing.evaluation, playing.game, event.vm, event.incarnation)
         return [Keep(record)]
 
+    def _try_one(self, at: float) -> list[DispatchCommand]:
+        """While the evaluator is broken, one game after the other shows whether it still is."""
+        alarm = self._failures.alarm
+        if not alarm.is_raised:
+            return []
+        if self._probe in self.attempts:
+            return [SetProbe(alarm.next_delay_s(grows=False))]
+        commands = self._leases.give_one(at)
+        self._probe = next((command.attempt for command in commands if isinstance(command, SendPlay)), "")
+        return [*commands, SetProbe(alarm.next_delay_s(grows=bool(self._probe)))]
+
     def _fleet_changed(self, at: float, vms: frozenset[str]) -> list[DispatchCommand]:
         commands: list[DispatchCommand] = []
         for vm in self._leases.set_fleet(vms):
-            commands.extend(self._lose(at, vm, "its VM left the fleet"))
+            commands.extend(self._lose(at, vm, "its VM left the fleet", excused=True))
             self._leases.drop_vm(vm)
+            self._failures.witnesses.forget(vm)
         return [*commands, *self._leases.give_out(at)]
 
-    def _lose(
-        self, at: float, vm: str, cause: str, incarnation: int | None = None, spare: Collection[str] = ()
-    ) -> list[DispatchCommand]:
-        """Revokes the attempts of `vm`, except those of `incarnation` that are named by `spare`.
-
-        Only the first of its orders can have been played when it failed: the others say nothing of their games.
-        """
+    def _lose(self, at: float, vm: str, cause: str, *, excused: bool) -> list[DispatchCommand]:
+        """Revokes the attempts of `vm`: it died with the first of its orders, or has an excuse."""
+        excused = excused or self._failures.is_excused(vm)
+        waited = self._leases.orders_of(vm)[1:]
         commands: list[DispatchCommand] = []
-        orders = self._leases.orders_of(vm)
         for attempt in self._leases.of(vm):
-            name = attempt.attempt
-            if attempt.incarnation == incarnation and name in spare:
+            if attempt.attempt not in self.attempts:  # called off with an evaluation that ended just now
                 continue
-            if name in self.attempts:  # it may have been called off with an evaluation that ended just now
-                if name in orders and name != orders[0]:
-                    commands.extend(self._revoke(at, attempt, "unplayed", f"{cause}, before its turn came"))
-                else:
-                    commands.extend(self._revoke(at, attempt, "lost", cause))
+            if attempt.attempt in waited:
+                commands.extend(self._revoke(at, attempt, "excused", f"{cause}, before its turn came"))
+                continue
+            if not excused:
+                self._failures.died(at, attempt)
+            commands.extend(self._revoke(at, attempt, "excused" if excused else "lost", cause))
         return commands
 
     def _revoke(self, at: float, attempt: RunningAttempt, status: AttemptStatus, cause: str) -> list[DispatchCommand]:

@@ -1,33 +1,21 @@
-"""What the dispatcher's machine is told, and what it asks for."""
+"""What the dispatcher's machine is told."""
 
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
-from tzar_actors.core.evaluation import AttemptStory, Evaluation, EvaluationEnded
-from tzar_actors.core.records import Record
+from tzar_actors.core.evaluation import Evaluation, EvaluationEnded
 from tzar_agent.protocol.messages import Playing, Result
 from tzar_agent.value import value
 
 __all__ = [
-    "Accept",
-    "Acknowledge",
-    "AttemptOver",
     "CancelAsked",
-    "CancelDeadline",
     "DeadlinePassed",
-    "Deliver",
-    "DispatchCommand",
     "DispatchEvent",
-    "Drop",
     "FleetChanged",
-    "Keep",
+    "HostBack",
+    "HostFell",
+    "ProbeDue",
     "RecallDue",
-    "Refuse",
     "Reported",
-    "SendCancel",
-    "SendPlay",
-    "SendRecall",
-    "SetDeadline",
-    "SetRecall",
     "Submitted",
     "VmAway",
     "VmGone",
@@ -108,11 +96,37 @@ class VmSilent:
 
 @value
 class VmGone:
-    """The VM failed, was stopped or is to be reset: its attempts are revoked."""
+    """The VM failed, was stopped or is to be reset: its attempts are revoked.
+
+    `commanded`: it did not fail, so what it played counts against nobody.
+    """
 
     at: float
     vm: str
     cause: str
+    commanded: bool = False
+
+
+@value
+class HostFell:
+    """The host of these VMs has a fault. What they lost from `since` on, until it is back, counts against nobody."""
+
+    vms: frozenset[str]
+    since: float
+
+
+@value
+class HostBack:
+    """The host of these VMs works again."""
+
+    vms: frozenset[str]
+
+
+@value
+class ProbeDue:
+    """While the evaluator is broken: it is time to see whether it still is."""
+
+    at: float
 
 
 @value
@@ -143,145 +157,7 @@ DispatchEvent: TypeAlias = (
     | VmGone
     | Reported
     | RecallDue
-)
-
-
-@value
-class Keep:
-    """Journal this."""
-
-    HELD: ClassVar[bool] = False
-    record: Record
-
-
-@value
-class Accept:
-    """Tell the trainer that the evaluation is accepted."""
-
-    HELD: ClassVar[bool] = True
-    LAZY: ClassVar[bool] = True  # nobody waits for it: it may be told with what others wait for
-    trainer: str
-    key: str
-
-
-@value
-class Refuse:
-    """Tell the trainer that the evaluation is not accepted, and why."""
-
-    HELD: ClassVar[bool] = False
-    trainer: str
-    key: str
-    code: str
-    reason: str
-
-
-@value
-class SendPlay:
-    """Order this attempt at the VM. It waits for no commit: its id cannot repeat, since the epoch is committed."""
-
-    HELD: ClassVar[bool] = False
-    vm: str
-    incarnation: int
-    attempt: str
-    evaluation: Evaluation
-    game: int
-
-
-@value
-class SendCancel:
-    """Tell the VM to end this attempt."""
-
-    HELD: ClassVar[bool] = False
-    vm: str
-    attempt: str
-
-
-@value
-class SendRecall:
-    """Ask the VM for these orders back: the game before them takes longer than was thought."""
-
-    HELD: ClassVar[bool] = False
-    vm: str
-    attempts: tuple[str, ...]
-
-
-@value
-class SetRecall:
-    """Say `RecallDue` after `after_s` seconds."""
-
-    HELD: ClassVar[bool] = False
-    after_s: float
-
-
-@value
-class Acknowledge:
-    """Tell the VM's agent that it may forget this result."""
-
-    HELD: ClassVar[bool] = True
-    LAZY: ClassVar[bool] = True  # nobody waits for it: it may be told with what others wait for
-    vm: str
-    attempt: str
-
-
-@value
-class Deliver:
-    """Hand the outcome to these trainers."""
-
-    HELD: ClassVar[bool] = True
-    trainers: tuple[str, ...]
-    ended: EvaluationEnded
-
-
-@value
-class SetDeadline:
-    """Say `DeadlinePassed` after `after_s` seconds."""
-
-    HELD: ClassVar[bool] = False
-    key: str
-    after_s: float
-
-
-@value
-class CancelDeadline:
-    """The deadline is of no interest any more."""
-
-    HELD: ClassVar[bool] = False
-    key: str
-
-
-@value
-class AttemptOver:
-    """For the log: how an attempt ended that counted."""
-
-    HELD: ClassVar[bool] = False
-    key: str
-    game: int
-    story: AttemptStory
-    fitness: float | None
-
-
-@value
-class Drop:
-    """For the log: a result that does not count, and why."""
-
-    HELD: ClassVar[bool] = False
-    vm: str
-    attempt: str
-    reason: str
-
-
-DispatchCommand: TypeAlias = (
-    Keep
-    | Accept
-    | Refuse
-    | SendPlay
-    | SendCancel
-    | SendRecall
-    | SetRecall
-    | Acknowledge
-    | Deliver
-    | SetDeadline
-    | CancelDeadline
-    | AttemptOver
-    | Drop
+    | HostFell
+    | HostBack
+    | ProbeDue
 )

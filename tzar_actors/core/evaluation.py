@@ -6,14 +6,23 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from tzar_agent.protocol.codec import Items, Range, Size
 from tzar_agent.value import value
 
-__all__ = ["AttemptStatus", "AttemptStory", "Evaluation", "EvaluationEnded", "GameEnded", "Outcome", "OutcomeName"]
+__all__ = [
+    "AttemptStatus",
+    "AttemptStory",
+    "Evaluation",
+    "EvaluationEnded",
+    "GameEnded",
+    "Outcome",
+    "OutcomeName",
+    "outcome_of",
+]
 
 Name: TypeAlias = Annotated[str, Size(200)]
 Text: TypeAlias = Annotated[str, Size(16 * 1024)]
 Packed: TypeAlias = Annotated[bytes, Size(256 * 1024)]
 Seed: TypeAlias = Annotated[int, Range(0, 2**63 - 1)]
 OutcomeName: TypeAlias = Literal["scored", "genome_failed", "timed_out", "cancelled", "infra_failed", "withdrawn"]
-AttemptStatus: TypeAlias = Literal["scored", "fault", "timed_out", "cancelled", "agent_fault", "lost", "unplayed"]
+AttemptStatus: TypeAlias = Literal["scored", "fault", "timed_out", "cancelled", "agent_fault", "lost", "excused"]
 
 
 class Outcome(StrEnum):
@@ -54,7 +63,8 @@ class Evaluation:
 class AttemptStory:
     """One try of one game on one VM, when it is over: the evidence.
 
-    `unplayed`: it was ordered behind another game, and its VM failed before its turn came; it says nothing of the game.
+    `excused`: it ended by a commanded stop, a fault of its host or an evaluator that fails for everybody, or its VM
+    failed before its turn came; it counts against nobody.
     """
 
     TAG: ClassVar[str] = "attempt_story"
@@ -94,3 +104,18 @@ class EvaluationEnded:
     reason: Text
     seconds: float  # from acceptance to the end
     games: Annotated[tuple[GameEnded, ...], Items(1000)]
+
+
+def outcome_of(asked: Evaluation, games: tuple[GameEnded, ...], deciding: GameEnded, seconds: float) -> EvaluationEnded:
+    """The outcome of an evaluation whose games have all ended.
+
+    Args:
+        asked: the evaluation.
+        games: how each of them ended.
+        deciding: the one whose end ended it.
+        seconds: since its acceptance.
+    """
+    scores = [game.fitness for game in games if game.fitness is not None]
+    fitness = sum(scores) / len(scores) if deciding.outcome == "scored" else None
+    outcome, reason = deciding.outcome, deciding.reason
+    return EvaluationEnded(asked.key, asked.generation, asked.digest, outcome, fitness, reason, seconds, games)

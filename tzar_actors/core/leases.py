@@ -7,12 +7,15 @@ its VM alone, so that what happens then is its own doing.
 What a result means, and when a game has ended, is not decided here.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from tzar_actors.core.dispatch_events import DispatchCommand, Keep, SendPlay, SendRecall, SetRecall
+from tzar_actors.core.dispatch_commands import DispatchCommand, Keep, ResetVm, SendPlay, SendRecall, SetRecall
+from tzar_actors.core.evaluation import AttemptStatus
 from tzar_actors.core.queue import Game, GameQueue, RunningAttempt
 from tzar_actors.core.records import AttemptRecord
+from tzar_actors.core.witnesses import Witnesses
 
 __all__ = ["Leases"]
 
@@ -45,10 +48,13 @@ class Leases:
 
     Args:
         epoch: of this start of the supervisor: the first half of each attempt's id.
+        witnesses: who has scored already.
     """
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, witnesses: Witnesses) -> None:
         self.epoch = epoch
+        self.is_stopped = False  # the evaluator is broken: one game at a time is tried, by `give_one`
+        self._witnesses = witnesses
         self.attempts: dict[str, RunningAttempt] = {}
         self._number = 0
         self._queue = GameQueue()
@@ -127,6 +133,20 @@ class Leases:
         """The attempts that the agent of `vm` plays and has to play, in their order, whether they count or not."""
         state = self._vms.get(vm)
         return list(state.orders) if state else []
+
+    def unknown_to(
+        self, vm: str, incarnation: int, known: Collection[str]
+    ) -> list[tuple[RunningAttempt, AttemptStatus, str]]:
+        """The attempts of `vm` that the agent which is here does not know, each with how it ended and why."""
+        waited = self.orders_of(vm)[1:]
+        found: list[tuple[RunningAttempt, AttemptStatus, str]] = []
+        for attempt in self.of(vm):
+            if attempt.incarnation != incarnation:  # a death would have been told before: it was booted on command
+                found.append((attempt, "excused", f"its VM was booted as incarnation {incarnation}"))
+            elif attempt.attempt not in known:
+                status: AttemptStatus = "excused" if attempt.attempt in waited else "lost"
+                found.append((attempt, status, "its agent does not know of it"))
+        return found
 
     # --- VMs
 
@@ -224,6 +244,11 @@ class Leases:
             state.orders = {}
             state.pace_s = None
 
+    @property
+    def fleet(self) -> frozenset[str]:
+        """The VMs that games may be given to."""
+        return self._fleet
+
     def set_fleet(self, vms: frozenset[str]) -> list[str]:
         """There are these VMs. Those that were here and are no more are returned."""
         self._fleet = vms
@@ -240,33 +265,56 @@ class Leases:
     def give_out(self, at: float) -> list[DispatchCommand]:
         """Gives games to idle VMs while there are both; then orders ahead, if there is more than one for each VM."""
         commands: list[DispatchCommand] = []
-        queue = self._queue
-        if not queue or not (self._idle or self._fast):
+        if self.is_stopped or not self._queue:
             return commands
+        if self._idle:
+            self._give_to_idle(at, commands)
+        if self._fast and not self._queue.has_retries:
+            self._order_ahead(at, commands)
+        return commands
+
+    def give_one(self, at: float) -> list[DispatchCommand]:
+        """Gives one game to one idle VM, if there are both."""
+        commands: list[DispatchCommand] = []
+        if self._idle and self._queue:
+            self._give_to_idle(at, commands, is_one=True)
+        return commands
+
+    def _give_to_idle(self, at: float, commands: list[DispatchCommand], is_one: bool = False) -> None:
+        queue = self._queue
         for vm in tuple(self._idle):
+            if is_one and commands:
+                break
             state = self._vms[vm]
-            game = queue.take(vm, self._fleet, state.last_digest)
+            is_trusted = not queue.has_retries or self._witnesses.is_trusted(vm, state.incarnation)
+            game = queue.take(vm, state.incarnation, is_trusted, self._fleet, state.last_digest)
             if game is None:
                 if not queue.has_retries:
                     break
                 continue
+            if game == "reset":
+                self.vm_away(vm)
+                commands.append(ResetVm(vm, "a game that failed there is to be tried again, and there is no other VM"))
+                continue
             del self._idle[vm]
-            state.is_alone = bool(game.stories)
+            state.is_alone = bool(game.stories) or is_one
             self._order(at, vm, state, game, commands)
             if state.depth() > 1:
                 self._fast[vm] = None
-        while self._fast and not queue.has_retries:
+
+    def _order_ahead(self, at: float, commands: list[DispatchCommand]) -> None:
+        queue = self._queue
+        while self._fast:
             vm = next(iter(self._fast))
             state = self._vms[vm]
             for _ in range(state.depth() - len(state.orders)):
                 if len(queue) <= len(self._fleet) or (game := queue.take_ahead()) is None:
-                    return commands
+                    return
                 self._order(at, vm, state, game, commands)
                 if not self._is_recall_set:
                     self._is_recall_set = True
                     commands.append(SetRecall(_RECALL_S))
             del self._fast[vm]
-        return commands
 
     def _order(self, at: float, vm: str, state: _VmState, game: Game, commands: list[DispatchCommand]) -> None:
         self._number += 1

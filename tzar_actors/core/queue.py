@@ -8,9 +8,28 @@ from typing import Final, Literal
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, GameEnded
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
 
-__all__ = ["Game", "GameQueue", "OpenEvaluation", "RunningAttempt"]
+__all__ = ["Game", "GameQueue", "OpenEvaluation", "RunningAttempt", "Trouble"]
 
 _LOOK_AHEAD: Final = 64  # games within which a VM's own big genome is looked for: each copy of it saved is megabytes
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What is known of a game that has failed, beside its stories.
+
+    Args:
+        seen: the incarnations in which its evaluator failed, or was too slow.
+        fresh: where there is no other VM, it waits for an incarnation that has not seen it.
+        excused: attempts that came to be excused after they had ended.
+        proven: attempts that failed on a proven VM.
+        killed: VMs that died with it, see `Case`.
+    """
+
+    seen: frozenset[tuple[str, int]] = frozenset()
+    fresh: bool = False
+    excused: set[str] = field(default_factory=set)
+    proven: set[str] = field(default_factory=set)
+    killed: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +43,7 @@ class Game:
     stories: list[AttemptStory] = field(default_factory=list)
     attempts: set[str] = field(default_factory=set)  # ids of those that may still send a result that counts
     avoid: frozenset[str] = frozenset()
+    trouble: Trouble | None = None  # there is none until an attempt has failed
 
 
 @dataclass(slots=True, eq=False)
@@ -82,18 +102,35 @@ class GameQueue:
         """Some game waits for another attempt, so that not every VM may take it."""
         return bool(self._again)
 
-    def take(self, vm: str, fleet: frozenset[str], last_digest: bytes) -> Game | None:
-        """The next game for `vm`, or None.
+    def take(
+        self, vm: str, incarnation: int, is_trusted: bool, fleet: frozenset[str], last_digest: bytes
+    ) -> Game | Literal["reset"] | None:
+        """The next game for `vm`, or None. `reset`: one that it may take when it is another incarnation.
 
         Args:
             vm: who asks.
+            incarnation: of that VM.
+            is_trusted: this incarnation has scored, and nothing failed there since. One that is not shows what it can
+                with a first attempt, if there is one, before it is given a game whose evaluator failed: its word would
+                prove nothing, and a broken evaluator is found before anybody is blamed.
             fleet: the VMs that there are: a game avoids those that failed it, unless there is no other.
             last_digest: of the genome that the VM played last: it lies in its cache.
         """
+        wants_reset = False
         for game in self._again:
-            if vm not in game.avoid or not fleet - game.avoid:
-                del self._again[game]
-                return game
+            trouble = game.trouble
+            if trouble is not None and trouble.seen and not is_trusted and self._another_waits(game):
+                continue
+            if vm in game.avoid:
+                if fleet - game.avoid:
+                    continue
+                if trouble is not None and trouble.fresh and (vm, incarnation) in trouble.seen:
+                    wants_reset = wants_reset or fleet <= {seen for seen, _ in trouble.seen}
+                    continue
+            del self._again[game]
+            return game
+        if wants_reset:
+            return "reset"
         if not self._first:
             return None
         game = next(iter(self._first))
@@ -109,6 +146,11 @@ class GameQueue:
             return None  # a large genome is better at a VM that can begin to fetch it
         del self._first[game]
         return game
+
+    def _another_waits(self, game: Game) -> bool:
+        """The oldest first attempt is of another genome than `game`."""
+        first = next(iter(self._first), None)
+        return first is not None and first.evaluation.asked.digest != game.evaluation.asked.digest
 
     def _near(self, first: Game, last_digest: bytes) -> Game:
         """Of the next few games one whose genome this VM has, else one whose genome no VM is at: all of them move."""

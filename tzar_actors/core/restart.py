@@ -58,6 +58,10 @@ class RestartIntensity:
     longest_delay_s: float = 60.0
     failures: tuple[float, ...] = ()
 
+    def without(self, since: float) -> "RestartIntensity":
+        """As if nothing had failed `since`, monotonic seconds: it was somebody else's fault."""
+        return replace(self, failures=tuple(t for t in self.failures if t < since))
+
     def step(self, event: Failed | Settled) -> "tuple[RestartIntensity, tuple[Decision, ...]]":
         """The state after `event`, and what to do about it."""
         match event:
@@ -67,11 +71,12 @@ class RestartIntensity:
                 recent = (*(t for t in self.failures if at - t < self.window_s), at)
                 if len(recent) > self.limit:
                     return replace(self, failures=()), (GiveUp(recent),)
-                return replace(self, failures=recent), (Restart(self._delay_s(len(recent), jitter)),)
+                return replace(self, failures=recent), (Restart(self.delay_s(len(recent), jitter)),)
             case _:
                 assert_never(event)
 
-    def _delay_s(self, nth: int, jitter: float) -> float:
+    def delay_s(self, nth: int, jitter: float) -> float:
+        """The delay before the `nth` restart in a row, in seconds; `jitter` as in `Failed`."""
         # Full jitter below half the delay keeps VMs that failed together from coming back together.
         ceiling = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(nth - 1, 60))
         return ceiling * (0.5 + jitter / 2)

@@ -15,6 +15,7 @@ from tzar_actors.core.vm_events import (
     AgentSilent,
     AskStatus,
     Boot,
+    BootWithdrawn,
     Call,
     CallDone,
     CallFailed,
@@ -27,6 +28,7 @@ from tzar_actors.core.vm_events import (
     ReportReady,
     ReportSettled,
     ReportSilent,
+    ResetAsked,
     Seen,
     SetTimer,
     TimerFired,
@@ -100,6 +102,9 @@ class Vm:
                 return self._call_done(at)
             case CallFailed():
                 return self._call_failed(event)
+            case BootWithdrawn():
+                self.call, self.observed = None, Observed.OFF
+                return self._next()
             case AgentCame(incarnation):
                 return self._agent_came(incarnation)
             case AgentDisconnected():
@@ -108,6 +113,8 @@ class Vm:
                 return self._silent("no word from its agent")
             case AgentFaulted(cause):
                 return self._fail(cause) if self.phase is AgentPhase.READY else []
+            case ResetAsked():
+                return [*self._leave(), *self._next()] if self.desired is Desired.RUNNING else []
             case RecoverBy(rung):
                 if self.phase is not AgentPhase.FAILED:
                     return []
@@ -219,7 +226,7 @@ class Vm:
         if event.refused or verb in ("kill", "remove", "stop"):
             delay, self._retry_s = self._retry_s, min(_LONGEST_RETRY_S, self._retry_s * 2)
             self._backing_off = True
-            return [SetTimer("retry", delay)]
+            return [SetTimer("retry", delay * (0.5 + event.jitter / 2))]
         return [*self._fail(f"{verb}: {event.reason}"), AskStatus()]
 
     def _agent_came(self, incarnation: int) -> list[VmCommand]:

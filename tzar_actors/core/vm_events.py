@@ -13,6 +13,7 @@ __all__ = [
     "AgentSilent",
     "AskStatus",
     "Boot",
+    "BootWithdrawn",
     "Call",
     "CallDone",
     "CallFailed",
@@ -26,6 +27,7 @@ __all__ = [
     "ReportReady",
     "ReportSettled",
     "ReportSilent",
+    "ResetAsked",
     "Seen",
     "SetTimer",
     "TimerFired",
@@ -65,11 +67,20 @@ class CallDone:
 
 @value
 class CallFailed:
-    """The driver call failed. `refused`: the host is busy or out of reach, so nobody is to blame."""
+    """The driver call failed. `refused`: the host is busy or out of reach, so nobody is to blame.
+
+    `jitter` is a draw from [0, 1): VMs that were refused together ask again apart.
+    """
 
     at: float
     reason: str
     refused: bool
+    jitter: float = 1.0
+
+
+@value
+class BootWithdrawn:
+    """The boot that was asked for has not begun, and will not: something else is wanted now."""
 
 
 @value
@@ -97,6 +108,11 @@ class AgentFaulted:
 
 
 @value
+class ResetAsked:
+    """Somebody wants another incarnation of the VM, which has not failed."""
+
+
+@value
 class RecoverBy:
     """Its supervisor's word: come back in this way, now."""
 
@@ -115,10 +131,12 @@ VmEvent: TypeAlias = (
     | Seen
     | CallDone
     | CallFailed
+    | BootWithdrawn
     | AgentCame
     | AgentDisconnected
     | AgentSilent
     | AgentFaulted
+    | ResetAsked
     | RecoverBy
     | TimerFired
 )
@@ -133,7 +151,10 @@ class Call:
 
 @value
 class Boot:
-    """As `Call`, for a verb that delivers the identity of a new incarnation: held until that is committed."""
+    """As `Call`, for a verb that delivers the identity of a new incarnation.
+
+    It waits until its host admits it, and until the incarnation is committed.
+    """
 
     verb: Literal["start", "restore"]
     incarnation: int

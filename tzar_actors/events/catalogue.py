@@ -16,6 +16,8 @@ from tzar_actors.events.of_games import (
     EvaluationAccepted,
     EvaluationEnded,
     EvaluationRejected,
+    EvaluatorBroken,
+    EvaluatorMended,
     TrainerConnected,
     TrainerDisconnected,
 )
@@ -35,15 +37,20 @@ from tzar_actors.events.of_vms import (
     AgentSilent,
     DriverFailed,
     FrameDropped,
+    HostDown,
+    HostUp,
     PeerRejected,
     VmCreated,
     VmFailed,
     VmQuarantined,
     VmReady,
     VmRecovering,
+    VmReleased,
     VmRemoved,
+    VmReset,
     VmStarted,
     VmStopped,
+    VmStray,
 )
 
 __all__ = [
@@ -61,8 +68,12 @@ __all__ = [
     "EvaluationAccepted",
     "EvaluationEnded",
     "EvaluationRejected",
+    "EvaluatorBroken",
+    "EvaluatorMended",
     "Event",
     "FrameDropped",
+    "HostDown",
+    "HostUp",
     "Level",
     "LoopLate",
     "Message",
@@ -78,9 +89,12 @@ __all__ = [
     "VmQuarantined",
     "VmReady",
     "VmRecovering",
+    "VmReleased",
     "VmRemoved",
+    "VmReset",
     "VmStarted",
     "VmStopped",
+    "VmStray",
     "Watchdog",
 ]
 
@@ -98,8 +112,13 @@ Event: TypeAlias = (
     | VmFailed
     | VmRecovering
     | VmQuarantined
+    | VmReleased
+    | VmReset
+    | VmStray
     | VmStopped
     | VmRemoved
+    | HostDown
+    | HostUp
     | DriverFailed
     | AgentSilent
     | AgentDisconnected
@@ -109,6 +128,8 @@ Event: TypeAlias = (
     | EvaluationAccepted
     | EvaluationRejected
     | EvaluationEnded
+    | EvaluatorBroken
+    | EvaluatorMended
     | AttemptStarted
     | AttemptEnded
     | AttemptLost

@@ -14,6 +14,8 @@ __all__ = [
     "EvaluationAccepted",
     "EvaluationEnded",
     "EvaluationRejected",
+    "EvaluatorBroken",
+    "EvaluatorMended",
     "TrainerConnected",
     "TrainerDisconnected",
 ]
@@ -58,6 +60,32 @@ class EvaluationEnded:
     fitness: float | None
     reason: str
     seconds: float
+
+
+@value
+class EvaluatorBroken:
+    """Different genomes failed on all VMs and none scored: dispatch stops, but for a game now and then.
+
+    Nobody is blamed and nothing is lost; `evidence` has what failed, where, and its last output.
+    """
+
+    NAME: ClassVar[str] = "evaluator_broken"
+    LEVEL: ClassVar[Level] = Level.ERROR
+    TEXT: ClassVar[str] = (
+        "the evaluator fails for everybody, {genomes} genomes on {vms} VMs; dispatch stops: {evidence}"
+    )
+    genomes: int
+    vms: int
+    evidence: str
+
+
+@value
+class EvaluatorMended:
+    """A game scored again after `evaluator_broken`: all goes on."""
+
+    NAME: ClassVar[str] = "evaluator_mended"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "the evaluator scores again, games go on"
 
 
 @value

@@ -11,15 +11,20 @@ __all__ = [
     "AgentSilent",
     "DriverFailed",
     "FrameDropped",
+    "HostDown",
+    "HostUp",
     "PeerRejected",
     "VmCreated",
     "VmFailed",
     "VmQuarantined",
     "VmReady",
     "VmRecovering",
+    "VmReleased",
     "VmRemoved",
+    "VmReset",
     "VmStarted",
     "VmStopped",
+    "VmStray",
 ]
 
 
@@ -88,11 +93,67 @@ class VmRecovering:
 
 @value
 class VmQuarantined:
-    """Nothing brought the VM back; it plays no more until a person has looked at it."""
+    """Nothing brought the VM back: it is off for `for_s`, then has one trial. `evidence`: how it failed before."""
 
     NAME: ClassVar[str] = "vm_quarantined"
     LEVEL: ClassVar[Level] = Level.ERROR
-    TEXT: ClassVar[str] = "VM {vm} is in quarantine: {reason}"
+    TEXT: ClassVar[str] = "VM {vm} is in quarantine for {for_s:.0f} s: {reason}"
+    vm: str
+    reason: str
+    for_s: float
+    evidence: str
+
+
+@value
+class VmReleased:
+    """A VM's time in quarantine is over: it has one trial."""
+
+    NAME: ClassVar[str] = "vm_released"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm} is out of quarantine, for one trial"
+    vm: str
+
+
+@value
+class VmStray:
+    """A VM that bears the fleet's mark and that neither configuration nor journal knows; it is removed."""
+
+    NAME: ClassVar[str] = "vm_stray"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "VM {vm} on {host} is ours and nobody knows it: it is removed"
+    vm: str
+    host: str
+
+
+@value
+class HostDown:
+    """A host cannot be asked, or many of its VMs failed at once: nothing that happens there counts against anybody."""
+
+    NAME: ClassVar[str] = "host_down"
+    LEVEL: ClassVar[Level] = Level.ERROR
+    TEXT: ClassVar[str] = "host {host} has a fault: {reason}"
+    host: str
+    reason: str
+
+
+@value
+class HostUp:
+    """A host works again after `host_down`, `seconds` ago."""
+
+    NAME: ClassVar[str] = "host_up"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "host {host} works again after {seconds:.1f} s"
+    host: str
+    seconds: float
+
+
+@value
+class VmReset:
+    """A VM is booted anew by command, which counts as no failure of it."""
+
+    NAME: ClassVar[str] = "vm_reset"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm} is booted anew: {reason}"
     vm: str
     reason: str
 

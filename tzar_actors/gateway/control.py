@@ -28,6 +28,7 @@ from tzar_agent.protocol.messages import (
     Control,
     Hello,
     Play,
+    Playing,
     Progress,
     Result,
     ResultAck,
@@ -128,11 +129,20 @@ class ControlServer:
         self._socket.close()
         self._authority.stop()
 
-    def attach(self, vm: str, actor: "pykka.ActorRef[Any]") -> None:
-        """What the agent of `vm` says is told to `actor`. A connection that is there stays."""
+    def attach(self, vm: str, actor: "pykka.ActorRef[Any]") -> bool:
+        """What the agent of `vm` says is told to `actor`, from the hello of a connection that is there already.
+
+        Returns whether there is one.
+        """
         self._actors[vm] = actor
-        if (peer := self.peers.agents.get(vm)) is not None:
-            peer.actor = actor
+        if (peer := self.peers.agents.get(vm)) is None:
+            return False
+        peer.actor = actor
+        actor.tell(AgentHello(peer.as_hello()))
+        missed, peer.missed = peer.missed, []
+        for message in missed:
+            actor.tell(message)
+        return True
 
     def expect(self, vm: str, incarnation: int, public_key: str) -> None:
         """From now on only this key speaks for `vm`; an older incarnation's connection is heard no more."""
@@ -146,10 +156,22 @@ class ControlServer:
         if peer is None:
             return False
         if isinstance(message, Play):
-            if not peer.orders:
-                peer.play_due = self._loop.now() + message.time_limit_s + _OVERDUE_S
-            peer.orders[message.attempt] = message.time_limit_s
+            order = Playing(message.attempt, message.evaluation, message.game, message.digest)
+            self.watch(vm, order, message.time_limit_s)
         return self._send_to(peer, self._codec.encode(message))
+
+    def watch(self, vm: str, order: Playing, time_limit_s: float) -> None:
+        """The VM's agent has this order: its actor is told when it has not ended a while after its limit.
+
+        Args:
+            vm: its name.
+            order: what it plays, or what it plays after the orders that it has already.
+            time_limit_s: that its game may last, from now on or from the end of the one before.
+        """
+        if (peer := self.peers.agents.get(vm)) is not None and order.attempt not in peer.orders:
+            if not peer.orders:
+                peer.play_due = self._loop.now() + time_limit_s + _OVERDUE_S
+            peer.orders[order.attempt] = (order, time_limit_s)
 
     def acknowledge(self, vm: str, attempt: str) -> None:
         """Tells the VM's agent, soon, that it may forget this result. Is it not connected, it will send it again."""
@@ -235,9 +257,12 @@ class ControlServer:
             message.pid,
             self._loop.now(),
             self._loop.late_s,
+            message,
         )
         self.peers.add(agent)
-        if self._welcome is not None and self._send_to(agent, self._codec.encode(self._welcome())):
+        if self._welcome is None or not self._send_to(agent, self._codec.encode(self._welcome())):
+            return
+        if actor.is_alive():  # else its successor is told
             actor.tell(AgentHello(message))
 
     def _refusal(self, peer: Stranger, hello: Hello) -> Unwelcome | None:
@@ -262,8 +287,12 @@ class ControlServer:
             case Result():
                 if peer.orders.pop(message.attempt, None) is not None:
                     following = next(iter(peer.orders.values()), None)
-                    peer.play_due = None if following is None else peer.heard_at + following + _OVERDUE_S
-                peer.actor.tell(AgentResult(peer.incarnation, message))
+                    peer.play_due = None if following is None else peer.heard_at + following[1] + _OVERDUE_S
+                told = AgentResult(peer.incarnation, message)
+                if peer.actor.is_alive():
+                    peer.actor.tell(told)
+                else:
+                    peer.missed.append(told)
             case AgentHeartbeat():
                 peer.progress, peer.load, peer.memory_bytes = message.progress, message.load, message.memory_bytes
                 self._send_to(peer, self._codec.encode(SupervisorHeartbeat(message.number)))

@@ -1,9 +1,12 @@
 """Who is connected: what is known of each connection, and when its peer was last heard."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pykka
+
+from tzar_actors.actors.messages import AgentResult
+from tzar_agent.protocol.messages import Hello, Playing
 
 __all__ = ["AgentPeer", "Peers", "Stranger", "TrainerPeer"]
 
@@ -30,12 +33,20 @@ class AgentPeer:
     pid: int
     heard_at: float
     late_s: float  # the loop's lateness when it was heard
-    orders: dict[str, float] = field(default_factory=dict)  # what it plays, then what waits: seconds that each may last
+    hello: Hello
+    missed: list[AgentResult] = field(default_factory=list)  # they came while its VM's actor was being replaced
+    orders: dict[str, tuple[Playing, float]] = field(default_factory=dict)  # what it plays first; with its time limit
     play_due: float | None = None  # when what it plays must have ended, by our clock
     progress: int = 0
     load: float = 0.0
     memory_bytes: int = 0
     acknowledged: list[str] = field(default_factory=list)  # results whose acknowledgement is still to be sent
+
+    def as_hello(self) -> Hello:
+        """What the agent would say of itself if it came now."""
+        playing = next((playing for playing, _ in self.orders.values()), None)
+        kept = tuple(message.result.attempt for message in self.missed)
+        return replace(self.hello, playing=playing, kept=kept)
 
 
 @dataclass(slots=True, eq=False)

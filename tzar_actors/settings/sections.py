@@ -135,6 +135,12 @@ class Recovery(Section):
         default=60.0, description="Seconds from a VM's start until its agent must have said hello."
     )
 
+    probation_s: Seconds = Field(
+        default=600.0,
+        description="Seconds that a VM which nothing brought back stays in quarantine, until it has one trial. "
+        "Each further quarantine in a row lasts twice as long, up to a day.",
+    )
+
     @model_validator(mode="after")
     def _delays_grow(self) -> "Recovery":
         if self.first_delay_s > self.longest_delay_s:
