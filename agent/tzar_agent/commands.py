@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from tzar_agent.events import Genome
 from tzar_agent.protocol.messages import AgentState, Control, Play, Result, Welcome
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "Abandon",

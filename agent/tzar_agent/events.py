@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from tzar_agent.protocol.codec import pack_value
 from tzar_agent.protocol.messages import Control, Evidence, ResultStatus
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "Began",

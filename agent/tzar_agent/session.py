@@ -8,25 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from tzar_agent.commands import (
-    Abandon,
-    Adopt,
-    Beat,
-    Command,
-    Dial,
-    EndTree,
-    Equip,
-    Exit,
-    Forget,
-    Hangup,
-    Keep,
-    Note,
-    Obtain,
-    Park,
-    Resend,
-    Send,
-    Start,
-)
+from tzar_agent import commands as do
 from tzar_agent.events import (
     Began,
     Cleared,
@@ -107,7 +89,7 @@ class Session:
         self.stepped_at = at
         self.is_orphan = False
 
-    def step(self, event: Event) -> list[Command]:
+    def step(self, event: Event) -> list[do.Command]:
         """Changes the state by `event`; returns what is to be done about it, in order."""
         self._forgive_own_lateness(event.at)
         match event:
@@ -118,7 +100,7 @@ class Session:
                 if job is None or job.stage != "fetching":
                     return []
                 job.start(at)
-                return [Start(job.play, genome)]
+                return [do.Start(job.play, genome)]
             case Ended(at, attempt, verdict):
                 return self._ended(at, attempt, verdict)
             case Began(at, attempt):
@@ -146,7 +128,7 @@ class Session:
                 return self._finish(job, at, verdict.with_evidence(evidence))
             case HandshakeSucceeded(at):
                 self.answer_by = at + ANSWER_WITHIN_S
-                return [Send(self._hello())]
+                return [do.Send(self._hello())]
             case LinkLost(at, jitter, reason):
                 return self._lost(at, jitter, reason)
             case Tick(at, jitter):
@@ -165,17 +147,17 @@ class Session:
 
     # the supervisor
 
-    def _received(self, event: Received) -> list[Command]:
+    def _received(self, event: Received) -> list[do.Command]:
         at, message = event.at, event.message
         self.heard_at = at
         match message:
             case Play():
-                return self._play(at, message) if self.welcome else [Note("warning", "an order before the welcome")]
+                return self._play(at, message) if self.welcome else [do.Note("warning", "an order before the welcome")]
             case ResultAck(attempts):
                 known = [attempt for attempt in attempts if attempt in self.kept]
                 for attempt in known:
                     del self.kept[attempt]
-                return [Forget(attempt) for attempt in known]
+                return [do.Forget(attempt) for attempt in known]
             case SupervisorHeartbeat():
                 return []
             case Cancel(attempt):
@@ -189,28 +171,28 @@ class Session:
             case Unwelcome(code, reason):
                 return self._give_up(f"unwelcome ({code}): {reason}")
             case Bye(reason):
-                return [Note("info", f"the supervisor ends: {reason}")]
+                return [do.Note("info", f"the supervisor ends: {reason}")]
             case _:
-                return [Note("warning", f"a {type(message).__name__} is no message for an agent; dropped")]
+                return [do.Note("warning", f"a {type(message).__name__} is no message for an agent; dropped")]
 
-    def _welcomed(self, at: float, welcome: Welcome) -> list[Command]:
+    def _welcomed(self, at: float, welcome: Welcome) -> list[do.Command]:
         self.welcome, self.wanted = welcome, welcome.evaluator
         self.interval, self.misses = max(0.01, welcome.heartbeat_interval_s), welcome.misses
         self.answer_by, self.failures, self.is_orphan = None, 0, False
         self.beat_at = at + self.interval
-        commands: list[Command] = [Adopt(welcome)]
+        commands: list[do.Command] = [do.Adopt(welcome)]
         commands += self._equip()
-        commands += [Resend(attempt) for attempt in self.kept]
+        commands += [do.Resend(attempt) for attempt in self.kept]
         if self.job is not None and self.job.stage == "fetching":
-            commands.append(Obtain(self.job.play))  # whoever was asked for the rest may be gone
+            commands.append(do.Obtain(self.job.play))  # whoever was asked for the rest may be gone
         return commands
 
-    def _give_up(self, reason: str) -> list[Command]:
+    def _give_up(self, reason: str) -> list[do.Command]:
         attempt = self.job.play.attempt if self.job else None
         self.job = None
         self.waiting.clear()
-        ending: Command = Park(reason) if self.orphan_s is None else Exit(reason)
-        return [Abandon(attempt), ending] if attempt is not None else [ending]
+        ending: do.Command = do.Park(reason) if self.orphan_s is None else do.Exit(reason)
+        return [do.Abandon(attempt), ending] if attempt is not None else [ending]
 
     def _hello(self) -> Hello:
         playing = None
@@ -221,7 +203,7 @@ class Session:
         kept = tuple(self.kept)[-KEPT_NAMED:]
         return Hello(PROTOCOL_VERSION, who.vm, who.incarnation, who.software, who.pid, playing, kept, ROOM)
 
-    def _lost(self, at: float, jitter: float, reason: str) -> list[Command]:
+    def _lost(self, at: float, jitter: float, reason: str) -> list[do.Command]:
         if self.dial_at is not None:
             return []  # lost already
         was_known = self.welcome is not None or self.answer_by is not None
@@ -231,17 +213,20 @@ class Session:
         delay = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(self.failures, 16)) * (0.5 + jitter / 2)
         self.failures += 1
         self.dial_at = at + delay
-        return [Hangup(), Note("info" if was_known and self.failures < 3 else "debug", f"connection lost: {reason}")]
+        return [
+            do.Hangup(),
+            do.Note("info" if was_known and self.failures < 3 else "debug", f"connection lost: {reason}"),
+        ]
 
     # games
 
-    def _play(self, at: float, play: Play) -> list[Command]:
+    def _play(self, at: float, play: Play) -> list[do.Command]:
         if play.attempt in self.kept:
-            return [Resend(play.attempt)]
+            return [do.Resend(play.attempt)]
         job = self.job
         if job is None:
             self.job = Job(play, at)
-            return [Obtain(play)]
+            return [do.Obtain(play)]
         if job.play.attempt == play.attempt or play.attempt in self.waiting:
             return []
         if len(self.waiting) < ROOM - 1:
@@ -252,20 +237,20 @@ class Session:
         )
         return self._report(result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
 
-    def _cancel(self, at: float, attempt: str) -> list[Command]:
+    def _cancel(self, at: float, attempt: str) -> list[do.Command]:
         job = self._job_of(attempt)
         verdict = Verdict("cancelled", reason="cancelled by the supervisor")
         if job is None:
             if attempt in self.kept:
-                return [Resend(attempt)]
+                return [do.Resend(attempt)]
             if (play := self.waiting.pop(attempt, None)) is not None:
                 return self._report(result_of(play, 0.0, verdict))
-            return [Note("info", f"cancel of attempt {attempt}, which is not here; ignored")]
+            return [do.Note("info", f"cancel of attempt {attempt}, which is not here; ignored")]
         if job.stage == "fetching":
-            return [Abandon(attempt), *self._finish(job, at, verdict)]
+            return [do.Abandon(attempt), *self._finish(job, at, verdict)]
         return self._end(job, verdict)
 
-    def _ended(self, at: float, attempt: str, verdict: Verdict) -> list[Command]:
+    def _ended(self, at: float, attempt: str, verdict: Verdict) -> list[do.Command]:
         job = self._job_of(attempt)
         if job is None or job.stage == "ending":
             return []  # what is being ended has its verdict already
@@ -275,51 +260,51 @@ class Session:
         job.ended_at = at
         return self._end(job, verdict)
 
-    def _end(self, job: Job, verdict: Verdict) -> list[Command]:
+    def _end(self, job: Job, verdict: Verdict) -> list[do.Command]:
         if job.stage == "ending":
             return []
         job.stage, job.verdict = "ending", verdict
-        return [EndTree(job.play.attempt)]
+        return [do.EndTree(job.play.attempt)]
 
-    def _finish(self, job: Job, at: float, verdict: Verdict) -> list[Command]:
+    def _finish(self, job: Job, at: float, verdict: Verdict) -> list[do.Command]:
         self.job = None
         commands = self._report(result_of(job.play, job.seconds(at), verdict))
         commands += self._equip()
         if self.is_orphan:
-            commands.append(Exit("no supervisor was heard; the last game is done and its result is kept"))
+            commands.append(do.Exit("no supervisor was heard; the last game is done and its result is kept"))
         elif self.waiting:
             following = self.waiting.pop(next(iter(self.waiting)))
             self.job = Job(following, at)
-            commands.append(Obtain(following))
+            commands.append(do.Obtain(following))
         return commands
 
-    def _report(self, result: Result) -> list[Command]:
+    def _report(self, result: Result) -> list[do.Command]:
         self.kept[result.attempt] = None
-        return [Keep(result, send=self.welcome is not None)]
+        return [do.Keep(result, send=self.welcome is not None)]
 
-    def _equip(self) -> list[Command]:
+    def _equip(self) -> list[do.Command]:
         if self.job is not None or self.wanted is None or self.wanted == self.evaluator:
             return []
         self.evaluator = self.wanted
-        return [Equip(self.wanted)]
+        return [do.Equip(self.wanted)]
 
-    def _progress(self, job: Job, at: float) -> list[Command]:
+    def _progress(self, job: Job, at: float) -> list[do.Command]:
         report_at = job.report_at(self.interval)
         if self.welcome is None or report_at is None or at < report_at:
             return []
         job.reported, job.reported_at = job.count, at
-        return [Send(Progress(job.play.attempt, job.count))]
+        return [do.Send(Progress(job.play.attempt, job.count))]
 
     def _job_of(self, attempt: str) -> Job | None:
         return self.job if self.job is not None and self.job.play.attempt == attempt else None
 
     # time
 
-    def _tick(self, at: float, jitter: float) -> list[Command]:
-        commands: list[Command] = []
+    def _tick(self, at: float, jitter: float) -> list[do.Command]:
+        commands: list[do.Command] = []
         if self.dial_at is not None and at >= self.dial_at:
             self.dial_at, self.answer_by = None, at + ANSWER_WITHIN_S
-            commands.append(Dial())
+            commands.append(do.Dial())
         silent_at = self._silent_at()
         if self.answer_by is not None and at >= self.answer_by:
             commands += self._lost(at, jitter, f"no answer within {ANSWER_WITHIN_S:g} s")
@@ -330,7 +315,7 @@ class Session:
             self.beats += 1
             job = self.job
             state: AgentState = "idle" if job is None else "fetching" if job.stage == "fetching" else "playing"
-            commands.append(Beat(self.beats, state, job.play.attempt if job else None, job.count if job else 0))
+            commands.append(do.Beat(self.beats, state, job.play.attempt if job else None, job.count if job else 0))
         if self.job is not None:
             if (verdict := self.job.overdue(at)) is not None:
                 commands += self._end(self.job, verdict)
@@ -341,15 +326,15 @@ class Session:
             commands += self._orphaned(at)
         return commands
 
-    def _orphaned(self, at: float) -> list[Command]:
+    def _orphaned(self, at: float) -> list[do.Command]:
         self.is_orphan = True
         reason = f"no supervisor was heard for {at - self.heard_at:.0f} s"
         if self.job is None:
-            return [Exit(reason)]
+            return [do.Exit(reason)]
         if self.job.stage == "fetching":
             attempt, self.job = self.job.play.attempt, None
-            return [Abandon(attempt), Exit(reason)]
-        return [Note("warning", f"{reason}; the agent ends when its game is done")]
+            return [do.Abandon(attempt), do.Exit(reason)]
+        return [do.Note("warning", f"{reason}; the agent ends when its game is done")]
 
     def _silent_at(self) -> float | None:
         return None if self.welcome is None else self.heard_at + self.misses * self.interval

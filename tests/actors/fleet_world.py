@@ -59,7 +59,7 @@ class Gateway:
     def hello(self, vm):
         play = self.playing.get(vm)
         playing = Playing(play.attempt, play.evaluation, play.game, play.digest) if play else None
-        return Hello(PROTOCOL_VERSION, vm, self.here[vm], "test", 7, playing, ())
+        return Hello(PROTOCOL_VERSION, vm, self.here[vm], "test", 7, playing, (), 1)
 
     def expect(self, vm, incarnation, public_key):
         self.here.pop(vm, None)
@@ -72,7 +72,7 @@ class Gateway:
     def acknowledge(self, vm, attempt):
         """Nobody keeps anything here."""
 
-    def deliver(self, trainer, encoded):
+    def deliver(self, trainer, key, encoded):
         self.delivered.append(self.world.journal.codec.decode(encoded))
 
     def accept(self, trainer, key):

@@ -12,6 +12,7 @@ from tzar_actors.actors.messages import TrainerSaid
 from tzar_actors.client.protocol import CancelEvaluations, Submission, Submit
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.evaluation import Evaluation
+from tzar_actors.events.sink import RecordedEvents
 from tzar_actors.journal.journal import Journal
 from tzar_actors.loop import Loop, VirtualWaiter
 from tzar_actors.loop.waiter import VirtualClock
@@ -29,7 +30,7 @@ def dispatcher(tmp_path):
             SimpleNamespace(
                 loop=Loop(clock, VirtualWaiter(clock)),
                 journal=journal,
-                log=SimpleNamespace(emit=lambda event: None),
+                log=RecordedEvents(),
                 board=Board("fleet", journal.epoch, 1),
                 wall=clock,
                 blame=BlamePolicy(),

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "tzar_actors.core": {"tzar_agent.protocol"},
     "tzar_actors.loop": set(),
     "tzar_actors.settings": {"tzar_actors.errors"},
-    "tzar_actors.events": {"tzar_actors.settings"},
+    "tzar_actors.events": {"tzar_actors.settings", "tzar_agent.protocol.value"},
     "tzar_actors.journal": {"tzar_actors.core", "tzar_actors.errors", "tzar_agent.protocol"},
     "tzar_actors.drivers": {
         "tzar_actors.errors",

@@ -61,7 +61,7 @@ def test_an_evaluation_is_kept_accepted_and_played_at_once_when_a_vm_is_idle():
 def test_without_an_idle_vm_it_waits():
     machine = a_fleet()
     assert machine.step(submitted(K)) == [Keep(EvaluationRecord(K, 1000.0)), Accept("t", "k")]
-    assert machine.games_queued == 1
+    assert machine.leases.games_waiting == 1
 
 
 def test_a_score_ends_its_evaluation_and_the_vm_takes_the_next_game():
@@ -193,9 +193,9 @@ def test_the_games_that_still_run_when_their_evaluation_is_decided_are_called_of
 def test_games_that_waited_when_their_evaluation_was_decided_leave_the_queue():
     machine = a_fleet("a")
     machine.step(submitted(asked("many", games=100)))
-    assert machine.games_queued == 99
+    assert machine.leases.games_waiting == 99
     machine.step(CancelAsked(1.0, "many"))
-    assert machine.games_queued == 0
+    assert machine.leases.games_waiting == 0
 
 
 def test_after_max_attempts_the_infrastructure_failed_with_the_story():

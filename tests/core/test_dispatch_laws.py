@@ -184,7 +184,7 @@ class DispatchLaws(RuleBasedStateMachine):
 
     @invariant()
     def a_game_is_queued_leased_or_ended_and_never_two_of_these(self):
-        leases = self.world.machine._leases
+        leases = self.world.machine.leases
         queued = 0
         for open_ in self.world.machine.evaluations.values():
             assert any(game.ended is None for game in open_.games)
@@ -200,28 +200,28 @@ class DispatchLaws(RuleBasedStateMachine):
     def all_indexes_agree(self):
         machine = self.world.machine
         by_name = set(machine.attempts)
-        by_vm = [name for state in machine._leases._vms.values() for name in state.attempts]
+        by_vm = [name for state in machine.leases._vms.values() for name in state.attempts]
         by_game = [name for e in machine.evaluations.values() for game in e.games for name in game.attempts]
         assert sorted(by_vm) == sorted(by_game) == sorted(by_name)
         for name, attempt in machine.attempts.items():
             assert attempt.attempt == name
             assert name in attempt.game.attempts
-            assert name in machine._leases._vms[attempt.vm].attempts
+            assert name in machine.leases._vms[attempt.vm].attempts
 
     @invariant()
     def the_machine_knows_which_vms_are_idle(self):
         idle = {vm for vm in self.in_state("ready") if self.world.agents[vm].playing is None}
-        assert set(self.world.machine._leases._idle) == idle
+        assert set(self.world.machine.leases._idle) == idle
 
     @invariant()
     def nothing_waits_that_an_idle_vm_may_take(self):
         machine, fleet = self.world.machine, self.world.fleet
         if machine._failures.alarm.is_raised:
-            assert machine._leases.is_stopped
+            assert machine.leases.is_stopped
             return
-        assert not machine._leases.is_stopped
+        assert not machine.leases.is_stopped
         games = [g for e in machine.evaluations.values() for g in e.games if g.state == "queued"]
-        for vm in machine._leases._idle:
+        for vm in machine.leases._idle:
             assert all(vm in game.avoid and fleet - game.avoid for game in games)
 
     @invariant()
@@ -257,7 +257,7 @@ class DispatchLaws(RuleBasedStateMachine):
             else:
                 break
         assert not world.machine.evaluations
-        assert world.machine.games_queued == 0
+        assert world.machine.leases.games_waiting == 0
         assert set(world.delivered) == world.accepted
         for ended in world.delivered.values():
             outcomes = {game.outcome for game in ended.games}

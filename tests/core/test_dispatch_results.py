@@ -88,7 +88,7 @@ def test_a_result_of_an_earlier_epoch_that_the_journal_never_heard_of_counts():
     machine.step(submitted(K))
     (deliver,) = kinds(machine.step(reported("a", "1.7", K)), Deliver)
     assert deliver.ended.games == (scored(story("1.7", "a")),)
-    assert machine.games_queued == 0
+    assert machine.leases.games_waiting == 0
 
 
 def test_a_failure_of_an_earlier_epoch_counts_and_the_game_that_waited_avoids_its_vm():

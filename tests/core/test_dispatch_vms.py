@@ -98,9 +98,9 @@ def test_when_the_other_vm_is_first_the_silent_one_is_called_off():
 def test_a_silent_vm_that_comes_back_goes_on_and_its_game_waits_for_nobody():
     machine = a_fleet("a", "b")
     steps(machine, submitted(K), submitted(asked("other")), VmSilent(5.0, "a"))
-    assert machine.games_queued == 1
+    assert machine.leases.games_waiting == 1
     assert machine.step(VmReady(6.0, "a", 1, playing("2.1", K))) == []
-    assert machine.games_queued == 0
+    assert machine.leases.games_waiting == 0
 
 
 def test_a_vm_that_flaps_leaves_its_game_in_the_queue_once():
@@ -109,7 +109,7 @@ def test_a_vm_that_flaps_leaves_its_game_in_the_queue_once():
     for _ in range(50):
         steps(machine, VmSilent(5.0, "a"), VmReady(6.0, "a", 1, playing("2.1", K)))
     machine.step(VmSilent(7.0, "a"))
-    assert machine.games_queued == 1
+    assert machine.leases.games_waiting == 1
 
 
 def test_an_attempt_more_than_was_wanted_may_still_save_its_game():
@@ -161,7 +161,7 @@ def test_an_attempt_of_an_earlier_epoch_that_the_journal_never_heard_of_is_adopt
     machine.step(submitted(K))
     commands = machine.step(VmReady(5.0, "a", 3, playing("1.9", K)))
     assert commands == [Keep(AttemptRecord("1.9", "k", 0, "a", 3))]
-    assert machine.games_queued == 0
+    assert machine.leases.games_waiting == 0
     (over,) = kinds(machine.step(reported("a", "1.9", K, incarnation=3)), AttemptOver)
     assert over.story == story("1.9", "a", incarnation=3)
 

@@ -309,5 +309,5 @@ class Dispatcher(MachineActor[DispatchCommand]):
 
     def _count(self) -> None:
         board, machine = self._wiring.board, self._machine
-        board.games_running = machine.games_running
-        board.games_queued = machine.games_queued
+        board.games_running = machine.leases.games_running
+        board.games_queued = machine.leases.games_waiting

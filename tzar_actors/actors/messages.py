@@ -12,7 +12,7 @@ from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import VmStatus
 from tzar_agent.protocol.identity import Identity
 from tzar_agent.protocol.messages import Hello, Play, Result
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "AgentHello",

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from tzar_actors.core.evaluation import Evaluation, Name, Text
 from tzar_agent.protocol.codec import Codec, Items, Range, Size
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "SUBMIT_LIMIT_BYTES",

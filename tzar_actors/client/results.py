@@ -6,7 +6,7 @@ from typing import Any
 
 from tzar_actors.core.evaluation import EvaluationEnded, Outcome
 from tzar_agent.protocol.codec import DecodeError, unpack_value
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = ["AttemptResult", "EvaluationResult", "FleetStatus", "GameResult", "VmSnapshot", "result_of", "status_of"]
 

@@ -4,7 +4,7 @@ from tzar_actors.core.dispatch_commands import Refuse
 from tzar_actors.core.evaluation import Evaluation
 from tzar_actors.core.queue import OpenEvaluation, RunningAttempt
 from tzar_agent.protocol.messages import Playing, Result
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = ["Admission", "refusal", "refuse_reused", "same_question", "why_not"]
 

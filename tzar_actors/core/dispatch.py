@@ -72,13 +72,13 @@ class Dispatch:
         self.epoch = epoch
         self.evaluations: dict[str, OpenEvaluation] = {}
         self._failures = Failures(policy)
-        self._leases = Leases(epoch, self._failures.witnesses)
+        self.leases = Leases(epoch, self._failures.witnesses)
         self._probe = ""  # the attempt that shows whether a broken evaluator is mended
 
     @property
     def attempts(self) -> Mapping[str, RunningAttempt]:
         """The attempts whose results may still count, by id."""
-        return self._leases.attempts
+        return self.leases.attempts
 
     def restore(
         self, at: float, evaluation: OpenEvaluation, running: Iterable[RunningAttempt]
@@ -92,25 +92,15 @@ class Dispatch:
         """
         self.evaluations[evaluation.asked.key] = evaluation
         for attempt in running:
-            self._leases.add(attempt)
+            self.leases.add(attempt)
         for game in evaluation.games:
             self._failures.restore(game)
             if game.state == "queued":
-                self._leases.wait(game)
+                self.leases.wait(game)
         deadline_s = evaluation.asked.deadline_s
         if deadline_s is None:
             return []
         return [SetDeadline(evaluation.asked.key, max(0.0, evaluation.accepted_at + deadline_s - at))]
-
-    @property
-    def games_queued(self) -> int:
-        """How many games wait for a VM, or for their turn at one."""
-        return self._leases.games_waiting
-
-    @property
-    def games_running(self) -> int:
-        """How many games are played whose results count."""
-        return self._leases.games_running
 
     def step(self, event: DispatchEvent) -> list[DispatchCommand]:
         """What to do about `event`."""
@@ -122,15 +112,15 @@ class Dispatch:
             case VmReady():
                 return self._vm_ready(event)
             case VmAway(vm):
-                self._leases.vm_away(vm)
+                self.leases.vm_away(vm)
                 return []
             case VmSilent(at, vm):
-                self._leases.vm_silent(vm)
-                return self._leases.give_out(at)
+                self.leases.vm_silent(vm)
+                return self.leases.give_out(at)
             case VmGone(at, vm, cause, commanded):
                 commands = self._lose(at, vm, cause, excused=commanded)
-                self._leases.vm_gone(vm)
-                return [*commands, *self._leases.give_out(at)]
+                self.leases.vm_gone(vm)
+                return [*commands, *self.leases.give_out(at)]
             case HostFell(vms, since):
                 self._failures.host_fell(vms, since)
                 return []
@@ -142,7 +132,7 @@ class Dispatch:
             case FleetChanged(at, vms):
                 return self._fleet_changed(at, vms)
             case RecallDue(at):
-                return self._leases.recall(at)
+                return self.leases.recall(at)
             case CancelAsked(at, key):
                 return self._end_at_once(at, key, "cancelled", "the trainer cancelled it")
             case DeadlinePassed(at, key):
@@ -170,11 +160,11 @@ class Dispatch:
         open_.games = [Game(open_, i) for i in range(len(asked.seeds))]
         self.evaluations[asked.key] = open_
         for game in open_.games:
-            self._leases.wait(game)
+            self.leases.wait(game)
         commands: list[DispatchCommand] = [Keep(EvaluationRecord(asked, event.wall)), Accept(trainer, asked.key)]
         if asked.deadline_s is not None:
             commands.append(SetDeadline(asked.key, asked.deadline_s))
-        commands.extend(self._leases.give_out(event.at))
+        commands.extend(self.leases.give_out(event.at))
         return commands
 
     def _end_at_once(self, at: float, key: str, outcome: OutcomeName, reason: str) -> list[DispatchCommand]:
@@ -182,7 +172,7 @@ class Dispatch:
         if open_ is None:
             return []
         first = next(game for game in open_.games if game.ended is None)
-        return [*self._end_game(at, first, outcome, reason), *self._leases.give_out(at)]
+        return [*self._end_game(at, first, outcome, reason), *self.leases.give_out(at)]
 
     # --- results
 
@@ -202,12 +192,12 @@ class Dispatch:
         else:
             game = self.evaluations[result.evaluation].games[result.game]
             if attempt is not None:
-                self._leases.forget(attempt)
+                self.leases.forget(attempt)
             commands.extend(self._count(event.at, game, vm, event.incarnation, result))
         commands.append(Acknowledge(vm, result.attempt))
         seconds = result.seconds if result.status != "cancelled" else None
-        self._leases.vm_finished(event.at, vm, result.attempt, seconds)
-        commands.extend(self._leases.give_out(event.at))
+        self.leases.vm_finished(event.at, vm, result.attempt, seconds)
+        commands.extend(self.leases.give_out(event.at))
         return commands
 
     def _count(self, at: float, game: Game, vm: str, incarnation: int, result: Result) -> list[DispatchCommand]:
@@ -215,7 +205,7 @@ class Dispatch:
         reason = result.reason
         if status == "scored" and result.fitness is None:
             status, reason = "agent_fault", "its agent sent a score without a fitness"
-        elif status == "cancelled" and self._leases.is_recalled(vm, result.attempt):
+        elif status == "cancelled" and self.leases.is_recalled(vm, result.attempt):
             status, reason = "excused", "called back: the game before it took long"
         exit_code, tail = (result.evidence.exit_code, result.evidence.tail) if result.evidence else (None, "")
         story = AttemptStory(result.attempt, vm, incarnation, status, result.seconds, reason, exit_code, tail)
@@ -225,27 +215,27 @@ class Dispatch:
         over = AttemptOver(game.evaluation.asked.key, game.index, story, result.fitness)
         ended = GameEnded("scored", result.fitness, result.seconds, result.details, "", tuple(game.stories))
         lowered = self._failures.scored(vm, incarnation, game.evaluation.asked.digest)
-        self._leases.is_stopped = self._failures.alarm.is_raised
+        self.leases.is_stopped = self._failures.alarm.is_raised
         return [over, *lowered, *self._close_game(at, game, ended)]
 
     def _failed(self, at: float, game: Game, story: AttemptStory) -> list[DispatchCommand]:
         """An attempt failed; its game is tried again or ends."""
         key = game.evaluation.asked.key
-        verdict, story, told = self._failures.failed(at, game, story, self._leases.fleet)
+        verdict, story, told = self._failures.failed(at, game, story, self.leases.fleet)
         commands: list[DispatchCommand] = [AttemptOver(key, game.index, story, None), *told]
         for command in told:
             if isinstance(command, BlameVm):
-                self._leases.vm_away(command.vm)
+                self.leases.vm_away(command.vm)
             elif isinstance(command, RaiseAlarm):
-                self._leases.is_stopped = True
+                self.leases.is_stopped = True
                 self._failures.pardon(each for open_ in self.evaluations.values() for each in open_.games)
-        if isinstance(verdict, Verdict) and verdict.outcome == "infra_failed" and self._leases.is_played(game):
+        if isinstance(verdict, Verdict) and verdict.outcome == "infra_failed" and self.leases.is_played(game):
             verdict = Retry(game.avoid)  # an attempt more than was wanted is under way, and may still save it
         match verdict:
             case Retry(avoid):
                 # One with an excuse is avoided as well; but when the evaluator is broken, no VM is worse than another.
-                game.avoid |= avoid if self._leases.is_stopped else avoid | {story.vm}
-                self._leases.wait_again(game)
+                game.avoid |= avoid if self.leases.is_stopped else avoid | {story.vm}
+                self.leases.wait_again(game)
                 return [*commands, Keep(AttemptEndedRecord(key, game.index, story))]
             case Verdict(outcome, reason):
                 return [*commands, *self._end_game(at, game, outcome, reason)]
@@ -283,7 +273,7 @@ class Dispatch:
 
     def _call_off(self, game: Game) -> list[DispatchCommand]:
         """Nothing that is still playing `game` counts any more."""
-        return [SendCancel(attempt.vm, attempt.attempt) for attempt in self._leases.end(game)]
+        return [SendCancel(attempt.vm, attempt.attempt) for attempt in self.leases.end(game)]
 
     # --- VMs
 
@@ -291,15 +281,15 @@ class Dispatch:
         at, vm, incarnation, playing = event.at, event.vm, event.incarnation, event.playing
         known = {*event.kept, playing.attempt} if playing else event.kept
         commands: list[DispatchCommand] = []
-        for attempt, status, cause in self._leases.unknown_to(vm, incarnation, known):
+        for attempt, status, cause in self.leases.unknown_to(vm, incarnation, known):
             if attempt.attempt in self.attempts:  # else called off with an evaluation that ended just now
                 commands.extend(self._revoke(at, attempt, status, cause))
         if playing is None:
-            self._leases.vm_ready(vm, incarnation, None, b"", event.room)
+            self.leases.vm_ready(vm, incarnation, None, b"", event.room)
         else:
-            self._leases.vm_ready(vm, incarnation, playing.attempt, playing.digest, event.room)
+            self.leases.vm_ready(vm, incarnation, playing.attempt, playing.digest, event.room)
             commands.extend(self._adopt(event, playing))
-        return [*commands, *self._leases.give_out(at)]
+        return [*commands, *self.leases.give_out(at)]
 
     def _adopt(self, event: VmReady, playing: Playing) -> list[DispatchCommand]:
         attempt = self.attempts.get(playing.attempt)
@@ -307,10 +297,10 @@ class Dispatch:
         if problem is not None:
             return [Drop(event.vm, playing.attempt, problem), SendCancel(event.vm, playing.attempt)]
         if attempt is not None:
-            self._leases.hold(attempt)
+            self.leases.hold(attempt)
             return []
         game = self.evaluations[playing.evaluation].games[playing.game]
-        self._leases.add(RunningAttempt(playing.attempt, game, event.vm, event.incarnation, event.at))
+        self.leases.add(RunningAttempt(playing.attempt, game, event.vm, event.incarnation, event.at))
         record = AttemptRecord(playing.attempt, playing.evaluation, playing.game, event.vm, event.incarnation)
         return [Keep(record)]
 
@@ -321,24 +311,24 @@ class Dispatch:
             return []
         if self._probe in self.attempts:
             return [SetProbe(alarm.next_delay_s(grows=False))]
-        commands = self._leases.give_one(at)
+        commands = self.leases.give_one(at)
         self._probe = next((command.attempt for command in commands if isinstance(command, SendPlay)), "")
         return [*commands, SetProbe(alarm.next_delay_s(grows=bool(self._probe)))]
 
     def _fleet_changed(self, at: float, vms: frozenset[str]) -> list[DispatchCommand]:
         commands: list[DispatchCommand] = []
-        for vm in self._leases.set_fleet(vms):
+        for vm in self.leases.set_fleet(vms):
             commands.extend(self._lose(at, vm, "its VM left the fleet", excused=True))
-            self._leases.drop_vm(vm)
+            self.leases.drop_vm(vm)
             self._failures.witnesses.forget(vm)
-        return [*commands, *self._leases.give_out(at)]
+        return [*commands, *self.leases.give_out(at)]
 
     def _lose(self, at: float, vm: str, cause: str, *, excused: bool) -> list[DispatchCommand]:
         """Revokes the attempts of `vm`: it died with the first of its orders, or has an excuse."""
         excused = excused or self._failures.is_excused(vm)
-        waited = self._leases.orders_of(vm)[1:]
+        waited = self.leases.orders_of(vm)[1:]
         commands: list[DispatchCommand] = []
-        for attempt in self._leases.of(vm):
+        for attempt in self.leases.of(vm):
             if attempt.attempt not in self.attempts:  # called off with an evaluation that ended just now
                 continue
             if attempt.attempt in waited:
@@ -350,7 +340,7 @@ class Dispatch:
         return commands
 
     def _revoke(self, at: float, attempt: RunningAttempt, status: AttemptStatus, cause: str) -> list[DispatchCommand]:
-        self._leases.forget(attempt)
+        self.leases.forget(attempt)
         seconds = max(0.0, at - attempt.started_at)
         story = AttemptStory(attempt.attempt, attempt.vm, attempt.incarnation, status, seconds, cause, None, "")
         return self._failed(at, attempt.game, story)

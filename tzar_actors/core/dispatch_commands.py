@@ -4,7 +4,7 @@ from typing import ClassVar, TypeAlias
 
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, EvaluationEnded
 from tzar_actors.core.records import Record
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "Accept",

@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from tzar_actors.core.evaluation import Evaluation, EvaluationEnded
 from tzar_agent.protocol.messages import Playing, Result
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "CancelAsked",

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from tzar_agent.protocol.codec import Items, Range, Size
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "AttemptStatus",

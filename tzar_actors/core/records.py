@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, EvaluationEnded, GameEnded
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "AttemptEndedRecord",

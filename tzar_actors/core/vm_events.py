@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from tzar_actors.core.supervise import Rung
 from tzar_actors.core.vm_table import Desired
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "AgentCame",

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from tzar_actors.events.level import Level
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "AgentDisconnected",

@@ -19,10 +19,10 @@ from tzar_actors.gateway.authority import Authority
 from tzar_actors.gateway.keys import KeyPair, KeyRing
 from tzar_actors.gateway.peers import AgentPeer, Peer, Peers, Stranger, TrainerPeer
 from tzar_actors.gateway.trainers import TrainerDesk
+from tzar_actors.gateway.welcome import refusal_of
 from tzar_actors.loop import Loop
 from tzar_agent.protocol.codec import DecodeError
 from tzar_agent.protocol.messages import (
-    PROTOCOL_VERSION,
     AgentHeartbeat,
     Bye,
     Control,
@@ -33,7 +33,6 @@ from tzar_agent.protocol.messages import (
     Result,
     ResultAck,
     SupervisorHeartbeat,
-    Unwelcome,
     Welcome,
     control_codec,
 )
@@ -242,7 +241,7 @@ class ControlServer:
     def _agent_came(self, peer: Stranger, message: Control) -> None:
         if not isinstance(message, Hello):
             raise DecodeError(f"a connection begins with hello, not with {message.TAG}")
-        refusal = self._refusal(peer, message)
+        refusal = refusal_of(message, self.keys.owner(peer.public_key), message.vm in self._actors)
         if refusal is not None:
             self._log.emit(AgentRefused(peer.address, refusal.reason))
             self._send_to(peer, self._codec.encode(refusal))
@@ -264,22 +263,6 @@ class ControlServer:
             return
         if actor.is_alive():  # else its successor is told
             actor.tell(AgentHello(message))
-
-    def _refusal(self, peer: Stranger, hello: Hello) -> Unwelcome | None:
-        if hello.version != PROTOCOL_VERSION:
-            return Unwelcome(
-                "version",
-                f"the agent of {hello.vm} speaks version {hello.version} of the protocol, the supervisor version"
-                f" {PROTOCOL_VERSION}: install the tzar-agent that belongs to this supervisor in the template",
-            )
-        owner = self.keys.owner(peer.public_key)
-        if owner is None:
-            return Unwelcome("incarnation", f"{hello.vm} has a newer incarnation than {hello.incarnation}")
-        if owner[0] != hello.vm or hello.vm not in self._actors:
-            return Unwelcome("vm", f"this key does not open the name {hello.vm}")
-        if owner[1] != hello.incarnation:
-            return Unwelcome("incarnation", f"{hello.vm} is at incarnation {owner[1]}, not {hello.incarnation}")
-        return None
 
     def _from_agent(self, peer: AgentPeer, message: Control) -> None:
         peer.heard_at, peer.late_s = self._loop.now(), self._loop.late_s

@@ -7,7 +7,7 @@ socket and is always small; `Blob` travels on the blob socket.
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from tzar_agent.protocol.codec import Codec, Items, Range, Size
-from tzar_agent.value import value
+from tzar_agent.protocol.value import value
 
 __all__ = [
     "BLOB_CHUNK_BYTES",
