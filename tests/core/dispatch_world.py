@@ -171,7 +171,8 @@ class World:
             case ResetVm(vm) | BlameVm(vm):
                 agent = self.agents[vm]
                 assert agent.state == "ready" or isinstance(command, BlameVm)
-                agent.state, agent.playing = "gone", None  # and comes back as another incarnation
+                agent.lose_the_connection("gone")  # and comes back as another incarnation
+                agent.orders.clear()
 
     def submit(self, evaluation, trainer):
         ended = self.journal.ended.get(evaluation.key)
