@@ -15,15 +15,18 @@ import zmq
 from filelock import FileLock, Timeout
 
 from tzar_actors.actors.board import Board
+from tzar_actors.actors.disk_lane import DiskLane
 from tzar_actors.actors.dispatcher import Dispatcher
 from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.host_lane import HostLane
+from tzar_actors.actors.housekeeper import Housekeeper
 from tzar_actors.actors.messages import Restore, Shut
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.client.fleet import ACCESS_FILE
 from tzar_actors.client.protocol import TRAINER_PROTOCOL_VERSION, TrainerWelcome
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.restart import RestartIntensity
+from tzar_actors.core.room import Room
 from tzar_actors.core.vm import VmLimits
 from tzar_actors.drivers.choice import make_driver
 from tzar_actors.errors import LockedError, SupervisorError
@@ -34,6 +37,8 @@ from tzar_actors.gateway.control import ControlServer, Heartbeats
 from tzar_actors.gateway.keys import KeyRing, TrainerAccess, load_or_make_keys
 from tzar_actors.gateway.spool import Spool
 from tzar_actors.journal.journal import Journal
+from tzar_actors.journal.reserve import Reserve
+from tzar_actors.journal.retention import Retention
 from tzar_actors.loop import Loop, PollWaiter, Watchdog
 from tzar_actors.settings import Settings, require_evaluator
 from tzar_agent.protocol.codec import pack_value
@@ -44,6 +49,7 @@ __all__ = ["supervise"]
 _STALL_S: Final = 60.0  # a disk may hang for some seconds; a loop that has not turned for a minute never will
 _SPEC_LIMIT_BYTES: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
+_GIB: Final = 1024 * _MIB
 
 Server = TypeVar("Server")
 
@@ -73,9 +79,11 @@ def supervise(settings: Settings, *, console: bool, on_ready: Callable[[TrainerA
 
 def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable[[TrainerAccess], None]) -> None:
     state_dir = settings.state_dir
+    reserve = Reserve(state_dir / "reserve")
     journal = stack.enter_context(
-        Journal(state_dir / "journal.sqlite", settings.fleet.durability, lambda: uuid.uuid4().hex)
+        Journal(state_dir / "journal.sqlite", settings.fleet.durability, lambda: uuid.uuid4().hex, reserve.spend)
     )
+    stack.callback(reserve.close)  # it goes first, so that the journal's last commit has its room
     waiter = PollWaiter()
     stack.callback(waiter.close)
     desk_and_log: list[Callable[[], None]] = [log.flush]
@@ -109,6 +117,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
             limit_bytes,
             lambda digest, size: log.emit(catalogue.BlobStored(digest.hex(), size)),
             lambda reason: log.emit(catalogue.FrameDropped("blobs", reason)),
+            spool.refusal,
         ),
         blob_port,
         chosen=settings.fleet.blob_port != 0,
@@ -128,6 +137,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
         )
     )
     wiring = _wire(settings, stack, loop, journal, log, gateway, spool, server.public)
+    _keep_house(settings, stack, wiring, reserve)
     _open(settings, wiring, blobs, access)
 
     def on_stall(seconds: float) -> None:
@@ -207,6 +217,16 @@ def _wire(
     wiring.dispatcher.tell(Restore(time.time()))
     wiring.fleet = FleetActor.start(wiring)
     return wiring
+
+
+def _keep_house(settings: Settings, stack: ExitStack, wiring: Wiring, reserve: Reserve) -> None:
+    wiring.room = Room(settings.limits.disk_low_mib * _MIB, settings.limits.spool_gib * _GIB)
+    wiring.reserve = reserve
+    lane = DiskLane.start(wiring.spool, reserve)
+    stack.callback(lane.stop, block=False)
+    keep_s = settings.retention.keep_days * 86400.0
+    retention = Retention(wiring.journal, keep_s, settings.retention.journal_gib * _GIB, wiring.loop.now)
+    Housekeeper.start(wiring, retention, lane)
 
 
 def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -> Iterator[HostWiring]:

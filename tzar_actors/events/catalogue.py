@@ -21,8 +21,12 @@ from tzar_actors.events.of_games import (
 )
 from tzar_actors.events.of_supervisor import (
     ActorFailed,
+    BlobsDiscarded,
+    EvaluationsForgotten,
     LoopLate,
     Message,
+    RoomEnough,
+    RoomShort,
     SupervisorReady,
     SupervisorStarted,
     SupervisorStopped,
@@ -57,16 +61,20 @@ __all__ = [
     "AttemptLost",
     "AttemptStarted",
     "BlobStored",
+    "BlobsDiscarded",
     "DriverFailed",
     "EvaluationAccepted",
     "EvaluationEnded",
     "EvaluationRejected",
+    "EvaluationsForgotten",
     "Event",
     "FrameDropped",
     "Level",
     "LoopLate",
     "Message",
     "PeerRejected",
+    "RoomEnough",
+    "RoomShort",
     "SupervisorReady",
     "SupervisorStarted",
     "SupervisorStopped",
@@ -91,6 +99,10 @@ Event: TypeAlias = (
     | SupervisorStopped
     | LoopLate
     | Watchdog
+    | RoomShort
+    | RoomEnough
+    | EvaluationsForgotten
+    | BlobsDiscarded
     | ActorFailed
     | VmCreated
     | VmStarted

@@ -105,6 +105,11 @@ class Journal:
             self._checkpointer.close()
             self._db.close()
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For what else the loop's thread does with the file, between commits."""
+        return self._db
+
     def append(self, record: Record) -> None:
         """Gathers `record` for the next commit."""
         match record:
@@ -197,6 +202,14 @@ class Journal:
         """Whether the key is known, and its encoded outcome, None while it is open."""
         row = self._db.execute("SELECT ended FROM evaluations WHERE key = ?", (key,)).fetchone()
         return (False, None) if row is None else (True, row[0])
+
+    def spool_use(self, digest: bytes) -> Literal["open", "ended"] | None:
+        """Who needs a genome of the spool, as far as it is committed: an open evaluation, only such as have ended, or
+        none that is known."""
+        (is_open,) = self._db.execute(
+            "SELECT max(ended IS NULL) FROM spooled JOIN evaluations USING (key) WHERE digest = ?", (digest,)
+        ).fetchone()
+        return None if is_open is None else "open" if is_open else "ended"
 
     def vms(self) -> dict[str, JournalledVm]:
         """All VMs that were ever given an incarnation, by name."""
