@@ -47,6 +47,7 @@ from tzar_agent.protocol.messages import PROTOCOL_VERSION, Welcome
 __all__ = ["supervise"]
 
 _STALL_S: Final = 60.0  # a disk may hang for some seconds; a loop that has not turned for a minute never will
+_LOCK_S: Final = 0.5
 _SPEC_LIMIT_BYTES: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
 _GIB: Final = 1024 * _MIB
@@ -156,9 +157,10 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
 
 @contextmanager
 def _locked(state_dir: Path) -> Iterator[None]:
-    lock = FileLock(state_dir / "lock", timeout=0)
+    # Whoever looks whether a supervisor runs holds the lock for a moment: that alone refuses nobody.
+    lock = FileLock(state_dir / "lock", timeout=_LOCK_S)
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=0.02)
     except Timeout as error:
         try:
             running = f"process {TrainerAccess.load(state_dir / ACCESS_FILE).pid}"
