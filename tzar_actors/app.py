@@ -82,7 +82,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     state_dir = settings.state_dir
     reserve = Reserve(state_dir / "reserve")
     journal = stack.enter_context(
-        Journal(state_dir / "journal.sqlite", settings.fleet.durability, lambda: uuid.uuid4().hex, reserve.spend)
+        Journal(state_dir / "journal.sqlite", settings.fleet.durability, lambda: uuid.uuid4().hex, reserve.make_room)
     )
     stack.callback(reserve.close)  # it goes first, so that the journal's last commit has its room
     waiter = PollWaiter()

@@ -53,6 +53,23 @@ def test_a_commit_that_finds_the_disk_full_is_made_once_the_reserve_is_spent(ope
     assert keys(path) == ["a", "b", "c"]
 
 
+def test_what_others_take_of_the_room_that_was_made_is_asked_for_again(opened, path, evaluation):
+    asked = []
+
+    def make_room():
+        asked.append(True)
+        if len(asked) == 2:
+            room(journal)
+        return True
+
+    journal = opened(make_room=make_room)
+    fill_up(journal)
+    gather(journal, evaluation, "a")
+    journal.commit()
+    assert len(asked) == 2
+    assert keys(path) == ["a"]
+
+
 @pytest.mark.parametrize("frees", [True, False])
 def test_when_even_that_does_not_help_the_commit_fails_and_leaves_nothing_of_itself(opened, path, evaluation, frees):
     journal = opened(make_room=lambda: frees)
@@ -112,6 +129,26 @@ def test_the_reserve_holds_room_until_it_is_spent_and_again_after_it_is_filled(t
     assert not reserve.is_spent
     reserve.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_once_the_reserve_is_spent_a_commit_waits_for_room_for_a_while(tmp_path, monkeypatch):
+    reserve = Reserve(tmp_path / "reserve", size=1000, patience_s=0.0)
+    reserve.fill()
+    free = []
+
+    class Usage:
+        @property
+        def free(self):
+            return free.pop(0)
+
+    monkeypatch.setattr("tzar_actors.journal.reserve.shutil.disk_usage", lambda folder: Usage())
+    assert reserve.make_room(), "there is what was held"
+    free.extend([0, 0])
+    assert not reserve.make_room()
+    patient = Reserve(tmp_path / "reserve", size=1000, patience_s=60.0)
+    free[:] = [0, 0, 2**30]
+    assert patient.make_room()
+    assert free == []
 
 
 def test_a_reserve_that_finds_no_room_leaves_nothing_and_stays_spent(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from tzar_actors.core.evaluation import Evaluation, EvaluationEnded, GameEnded
 from tzar_actors.core.records import AttemptRecord, EvaluationEndedRecord, EvaluationRecord, GameEndedRecord
-from tzar_actors.journal import retention
+from tzar_actors.journal import checkpointer, retention
 from tzar_actors.journal.retention import KEPT_AT_LEAST_S, Retention
 
 DAY = 86400.0
@@ -211,3 +211,17 @@ def test_the_spools_genomes_are_known_by_who_needs_them(journal):
     journal.append(EvaluationRecord(again, NOW))
     journal.commit()
     assert journal.spool_use(digest) == "open"
+
+
+def test_forgetting_alone_lets_the_log_not_grow_without_end(journal, keeper, path, monkeypatch):
+    monkeypatch.setattr(checkpointer, "_BEGIN_BYTES", 64 * 1024)
+    monkeypatch.setattr(checkpointer, "_LOOK_EACH", 1)
+    for i in range(400):
+        keep(journal, f"{i:03d}", age_s=31 * DAY, size=20_000)
+    journal.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    forgetting = keeper(clock=iter(range(100_000)).__next__)  # in the smallest pieces
+    largest = 0
+    while forgetting.forget_some(NOW):
+        largest = max(largest, journal._checkpointer._wal_bytes())
+    assert keys(path) == set()
+    assert largest < 10 * 1024 * 1024  # without checkpoints it comes to 22 MB

@@ -44,6 +44,8 @@ _ENDED = "UPDATE evaluations SET ended = ? WHERE key = ?"
 # In this order an update never comes before the insert it is for, however a turn mixed them.
 _ORDER = (_GENOME, _ACCEPTED, _SPOOLED, _ATTEMPT, _STORY, _GAME, _ENDED)
 
+_TRIES = 3  # on a full disk: what is freed may be taken by others at once
+
 
 class JournalledVm:
     """What the journal knows of one VM."""
@@ -107,8 +109,12 @@ class Journal:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """For what else the loop's thread does with the file, between commits."""
+        """For what else the loop's thread does with the file, between commits; `was_written` after each transaction."""
         return self._db
+
+    def was_written(self) -> None:
+        """A transaction was committed by `connection`: its log is kept short as well."""
+        self._checkpointer.committed(self._db)
 
     def append(self, record: Record) -> None:
         """Gathers `record` for the next commit."""
@@ -230,14 +236,15 @@ class Journal:
         )
 
     def _write(self) -> None:
-        try:
-            self._write_once()
-        except sqlite3.OperationalError as error:
-            if self._db.in_transaction:  # SQLite may have rolled back by itself
-                self._db.execute("ROLLBACK")
-            if not (is_full(error) and self._make_room()):
-                raise
-            self._write_once()  # nothing of the first try is there, so nothing is written twice
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._write_once()
+                break
+            except sqlite3.OperationalError as error:
+                if self._db.in_transaction:  # SQLite may have rolled back by itself: nothing is written twice
+                    self._db.execute("ROLLBACK")
+                if not (tries_left and is_full(error) and self._make_room()):
+                    raise
         self._checkpointer.committed(self._db)
 
     def _write_once(self) -> None:

@@ -1,12 +1,18 @@
 """A file that holds room on the disk, so that what runs can still be committed when everything else is full."""
 
 import os
+import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 __all__ = ["RESERVE_BYTES", "Reserve"]
 
-RESERVE_BYTES = 32 * 1024 * 1024  # some ten thousand outcomes
+RESERVE_BYTES: Final = 32 * 1024 * 1024  # some ten thousand outcomes
+
+_LITTLE_BYTES: Final = 1024 * 1024  # for a commit
+_LOOK_EACH_S: Final = 0.1
 
 
 class Reserve:
@@ -15,11 +21,13 @@ class Reserve:
     Args:
         path: where it lies, on the disk of the journal.
         size: its bytes.
+        patience_s: how long a commit waits for room, in seconds, when none is held any more.
     """
 
-    def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
+    def __init__(self, path: Path, size: int = RESERVE_BYTES, patience_s: float = 20.0) -> None:
         self._path = path
         self._size = size
+        self._patience_s = patience_s
         self.is_spent = False
 
     def fill(self) -> None:
@@ -46,6 +54,21 @@ class Reserve:
         except OSError:
             return False
         self.is_spent = True
+        return True
+
+    def make_room(self) -> bool:
+        """A commit found the disk full. Gives the room free, or waits for some while: the process ends otherwise.
+
+        Returns:
+            Whether there is any room now.
+        """
+        if self.spend():
+            return True
+        deadline = time.monotonic() + self._patience_s
+        while shutil.disk_usage(self._path.parent).free < _LITTLE_BYTES:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_EACH_S)
         return True
 
     def close(self) -> None:

@@ -107,6 +107,7 @@ class Retention:
                 db.executemany(statement, [(ended.key,) for ended in due])
             db.executemany("DELETE FROM spooled WHERE digest = ? AND key = ?", [(e.digest, e.key) for e in due])
             db.execute("COMMIT")
+            self._journal.was_written()
         except sqlite3.Error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
