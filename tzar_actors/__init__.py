@@ -8,10 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tzar_actors.client.fleet import EvaluationFuture, Fleet, connect
+    from tzar_actors.client.fleet import Fleet, connect
+    from tzar_actors.client.future import EvaluationFuture
     from tzar_actors.client.genomes import Blob
     from tzar_actors.client.launcher import LaunchedFleet, launch
-    from tzar_actors.client.results import AttemptResult, EvaluationResult, FleetStatus, GameResult, VmSnapshot
+    from tzar_actors.client.results import (
+        AttemptResult,
+        EvaluationResult,
+        FleetStatus,
+        GameResult,
+        ResultsSoFar,
+        VmSnapshot,
+    )
     from tzar_actors.core.evaluation import Outcome
     from tzar_actors.errors import (
         ConfigError,
@@ -36,6 +44,7 @@ __all__ = [
     "LockedError",
     "Outcome",
     "RejectedError",
+    "ResultsSoFar",
     "SupervisorError",
     "TzarError",
     "VmSnapshot",
@@ -44,10 +53,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "client.fleet": ("EvaluationFuture", "Fleet", "connect"),
+    "client.fleet": ("Fleet", "connect"),
+    "client.future": ("EvaluationFuture",),
     "client.genomes": ("Blob",),
     "client.launcher": ("LaunchedFleet", "launch"),
-    "client.results": ("AttemptResult", "EvaluationResult", "FleetStatus", "GameResult", "VmSnapshot"),
+    "client.results": ("AttemptResult", "EvaluationResult", "FleetStatus", "GameResult", "ResultsSoFar", "VmSnapshot"),
     "core.evaluation": ("Outcome",),
     "errors": ("ConfigError", "DriverError", "LockedError", "RejectedError", "SupervisorError", "TzarError"),
 }

@@ -14,15 +14,18 @@ import zmq
 from filelock import FileLock, Timeout
 
 from tzar_actors.actors.board import Board
+from tzar_actors.actors.disk_lane import DiskLane
 from tzar_actors.actors.dispatcher import Dispatcher
 from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.host_lane import HostLane
+from tzar_actors.actors.housekeeper import Housekeeper
 from tzar_actors.actors.messages import Restore, Shut
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.client.fleet import ACCESS_FILE
 from tzar_actors.client.protocol import TRAINER_PROTOCOL_VERSION, TrainerWelcome
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.restart import RestartIntensity
+from tzar_actors.core.room import Room
 from tzar_actors.core.vm import VmLimits
 from tzar_actors.drivers.choice import make_driver
 from tzar_actors.drivers.processes import age_s
@@ -34,6 +37,8 @@ from tzar_actors.gateway.control import ControlServer, Heartbeats
 from tzar_actors.gateway.keys import KeyRing, TrainerAccess, load_or_make_keys
 from tzar_actors.gateway.spool import Spool
 from tzar_actors.journal.journal import Journal
+from tzar_actors.journal.reserve import Reserve
+from tzar_actors.journal.retention import Retention
 from tzar_actors.loop import Loop, PollWaiter, Timer, Watchdog
 from tzar_actors.settings import Settings, require_evaluator
 from tzar_agent.protocol.codec import pack_value
@@ -45,6 +50,8 @@ _STALL_S: Final = 60.0  # a disk may hang for some seconds; a loop that has not 
 _LOG_S: Final = 0.02  # in which events are written: a record of the log costs as much for one as for many
 _SPEC_LIMIT_BYTES: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
+_GIB: Final = 1024 * _MIB
+_LOCK_S: Final = 0.5
 _BURST_INTERVALS: Final = 1.5  # heartbeats apart, at most, the agents of a host that died fall silent
 
 Server = TypeVar("Server")
@@ -75,9 +82,11 @@ def supervise(settings: Settings, *, console: bool, on_ready: Callable[[TrainerA
 
 def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable[[TrainerAccess], None]) -> None:
     state_dir = settings.state_dir
+    reserve = Reserve(state_dir / "reserve")
     journal = stack.enter_context(
-        Journal(state_dir / "journal.sqlite", settings.fleet.durability, lambda: uuid.uuid4().hex)
+        Journal(state_dir / "journal.sqlite", settings.fleet.durability, lambda: uuid.uuid4().hex, reserve.make_room)
     )
+    stack.callback(reserve.close)  # it goes first, so that the journal's last commit has its room
     waiter = PollWaiter()
     stack.callback(waiter.close)
     flush_desk: list[Callable[[], None]] = []
@@ -118,6 +127,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
             limit_bytes,
             lambda digest, size: log.emit(catalogue.BlobStored(digest.hex(), size)),
             lambda reason: log.emit(catalogue.FrameDropped("blobs", reason)),
+            spool.refusal,
         ),
         blob_port,
         chosen=settings.fleet.blob_port != 0,
@@ -137,6 +147,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
         )
     )
     wiring = _wire(settings, stack, loop, journal, log, gateway, spool, server.public)
+    _keep_house(settings, stack, wiring, reserve)
     _open(settings, wiring, blobs, access)
 
     def on_stall(seconds: float) -> None:
@@ -155,9 +166,10 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
 
 @contextmanager
 def _locked(state_dir: Path) -> Iterator[None]:
-    lock = FileLock(state_dir / "lock", timeout=0)
+    # Whoever looks whether a supervisor runs holds the lock for a moment: that alone refuses nobody.
+    lock = FileLock(state_dir / "lock", timeout=_LOCK_S)
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=0.02)
     except Timeout as error:
         try:
             running = f"process {TrainerAccess.load(state_dir / ACCESS_FILE).pid}"
@@ -218,6 +230,16 @@ def _wire(
     wiring.dispatcher.tell(Restore(time.time()))
     wiring.fleet = FleetActor.start(wiring)
     return wiring
+
+
+def _keep_house(settings: Settings, stack: ExitStack, wiring: Wiring, reserve: Reserve) -> None:
+    wiring.room = Room(settings.limits.disk_low_mib * _MIB, settings.limits.spool_gib * _GIB)
+    wiring.reserve = reserve
+    lane = DiskLane.start(wiring.spool, reserve)
+    stack.callback(lane.stop, block=False)
+    keep_s = settings.retention.keep_days * 86400.0
+    retention = Retention(wiring.journal, keep_s, settings.retention.journal_gib * _GIB, wiring.loop.now)
+    Housekeeper.start(wiring, retention, lane)
 
 
 def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -> Iterator[HostWiring]:

@@ -56,8 +56,8 @@ class RejectedError(TzarError):
 
     Args:
         key: the evaluation's key.
-        code: `genome_too_big`, `genome_missing`, `params`, `games`, `key_reused`, `queue_full`, `disk_full`, `blob`
-            or `draining`.
+        code: `genome_too_big`, `genome_missing`, `params`, `games`, `key_reused`, `queue_full`, `disk_full`,
+            `spool_full`, `blob` or `draining`.
         reason: what is wrong and what to do.
     """
 

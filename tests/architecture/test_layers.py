@@ -66,7 +66,12 @@ PARTS = {
     "tzar_actors.journal.journal": {"tzar_actors.journal", "tzar_actors.actors"},  # actors append to it
     "tzar_actors.gateway.control": {"tzar_actors.gateway", "tzar_actors.actors.wiring"},  # its type, for annotations
     "tzar_actors.gateway.blobs": {"tzar_actors.gateway"},
-    "tzar_actors.gateway.spool": {"tzar_actors.gateway", "tzar_actors.actors.wiring"},  # the same
+    "tzar_actors.gateway.spool": {
+        "tzar_actors.gateway",
+        "tzar_actors.actors.wiring",  # the same
+        "tzar_actors.actors.disk_lane",
+        "tzar_actors.actors.housekeeper",
+    },
     "tzar_actors.drivers.choice": set(),
     "tzar_actors.drivers.local": {"tzar_actors.drivers"},
     "tzar_actors.actors.dispatcher": set(),

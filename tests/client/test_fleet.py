@@ -117,15 +117,6 @@ def test_a_key_that_is_asked_for_twice_while_it_is_open_resolves_both_and_is_pla
     assert played(folder) == [5]
 
 
-def test_cancelling_one_of_two_futures_of_a_key_leaves_the_other_its_outcome(fleet, folder, until):
-    one = fleet.submit(b"\x05", key="a", params={"wait": "go"})
-    two = fleet.submit(b"\x05", key="a", params={"wait": "go"})
-    until(lambda: (folder / "began-5").exists())
-    assert one.cancel()
-    (folder / "go").touch()
-    assert two.result(PATIENCE_S).outcome in ("cancelled", "scored")
-
-
 def test_a_generation_is_found_by_a_trainer_that_comes_later(shared_fleet):
     wanted = {r.key: r.fitness for r in shared_fleet.evaluate([b"\x01", b"\x02"], generation=7)}
     list(shared_fleet.evaluate([b"\x03"], generation=8))
@@ -284,3 +275,50 @@ def test_the_games_seeds_are_those_that_were_given_or_follow_from_the_seed(fleet
     assert game_seeds(7, 3)[:2] == game_seeds(7, 2)
     assert game_seeds(7, 1) != game_seeds(8, 1)
     assert all(0 <= seed < 2**63 for seed in game_seeds(0, 100))
+
+
+def test_cancelling_one_of_two_futures_of_a_key_leaves_the_other_its_outcome(fleet, folder, until):
+    one, other = (fleet.submit(b"\x01", key="a", params={"wait": "go"}) for _ in range(2))
+    until(lambda: (folder / "began-1").exists())
+    assert one.cancel()
+    assert wait([one], PATIENCE_S).done == {one}
+    (folder / "go").touch()
+    assert other.result(PATIENCE_S).fitness == 1.0
+    assert one.cancelled()
+
+
+def test_an_iterator_that_is_closed_leaves_others_that_wait_for_its_keys_their_outcomes(fleet, folder, until):
+    other = fleet.submit(b"\x01", key="a", params={"wait": "go"})
+    outcomes = fleet.evaluate([b"\x01", b"\x02"], params={"wait": "go"}, keys=["a", "b"], order=True)
+    second = fleet.submit(b"\x03", params={})
+    (folder / "go").touch()
+    assert next(outcomes).key == "a"
+    outcomes.close()
+    assert (other.result(PATIENCE_S).fitness, second.result(PATIENCE_S).fitness) == (1.0, 3.0)
+
+
+def test_when_both_futures_of_a_key_are_cancelled_the_evaluation_ends(fleet, folder, until):
+    futures = [fleet.submit(b"\x01", key="a", params={"wait": "never"}) for _ in range(2)]
+    until(lambda: (folder / "began-1").exists())
+    assert [future.cancel() for future in futures] == [True, True]
+    until(lambda: [r.outcome for r in fleet.results("a")] == ["cancelled"])
+    assert wait(futures, PATIENCE_S).done == set(futures)
+
+
+def test_results_so_far_name_what_is_still_open(fleet, folder, until):
+    open_ = fleet.submit(b"\x01", key="open", params={"wait": "go"}, generation=4)
+    assert fleet.submit(b"\x02", key="over", generation=4).result(PATIENCE_S).fitness == 2.0
+    for found in (fleet.results_so_far("open", "over", "none"), fleet.results_so_far(generation=4)):
+        assert ([r.key for r in found.ended], found.open_keys) == (["over"], ("open",))
+    (folder / "go").touch()
+    assert open_.result(PATIENCE_S).fitness == 1.0
+
+
+def test_a_trainer_that_detaches_leaves_what_it_handed_in_to_be_played(config, fleet, until):
+    with tzar_actors.connect(fleet.state_dir) as other:
+        futures = [other.submit(bytes([i]), key=f"left-{i}", generation=9) for i in range(1, 40)]
+        too_big = other.submit(bytes(2 * 1024 * 1024))
+        other.detach()
+    assert isinstance(too_big.exception(0.0), RejectedError)
+    assert all(future.done() for future in futures)
+    until(lambda: len(fleet.results(generation=9)) == 39)

@@ -226,3 +226,91 @@ def test_while_it_drains_a_supervisor_takes_nothing_new_and_says_so(config, flee
         assert refused.value.code == "draining"
         (folder / "go").touch()
         assert first.result(PATIENCE_S).fitness == 1.0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is how Linux ends a process at once")
+def test_a_trainer_that_attached_is_told_when_its_supervisor_is_gone_for_good(config, folder, until):
+    with tzar_actors.launch(changed(config, "fleet", on_trainer_exit="linger", orphan_s=1.0)) as owner:
+        pid = owner.supervisor_pid
+    with tzar_actors.connect(folder / "state", patience_s=2.0) as fleet:
+        future = fleet.submit(b"\x01", key="a", params={"wait": "never"})
+        until(lambda: (folder / "began-1").exists())
+        agents = [psutil.Process(vm.pid) for vm in fleet.status().vms if vm.pid is not None]
+        os.kill(pid, signal.SIGKILL)  # and nobody starts it again: whoever launched it has left
+        error = future.exception(PATIENCE_S)
+        with pytest.raises(SupervisorError, match="has ended"):
+            fleet.submit(b"\x02")
+    assert isinstance(error, SupervisorError)
+    for words in ("has answered in", "for 2 s", "kept in its journal", "tzar results"):
+        assert words in str(error)
+    for agent in agents:  # one is in a game that never ends, and nobody is left who would end it
+        for process in (*agent.children(recursive=True), agent):
+            process.kill()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGSTOP is how Linux makes a process hang")
+def test_a_supervisor_that_hangs_while_its_trainer_leaves_is_ended_by_force(config, monkeypatch, folder, until):
+    monkeypatch.setattr(launcher, "_END_S", 1.0)
+    monkeypatch.setattr(launcher, "_TERMINATE_S", 0.5)
+    fleet = tzar_actors.launch(changed(config, "fleet", orphan_s=1.0))
+    until(lambda: all(vm.pid is not None for vm in fleet.status().vms))
+    agents = [psutil.Process(vm.pid) for vm in fleet.status().vms]
+    supervisor = psutil.Process(fleet.supervisor_pid)
+    supervisor.suspend()
+    with pytest.raises(SupervisorError, match="did not end within 1 s and was ended by force"):
+        fleet.close()
+    assert not supervisor.is_running()
+    assert set(psutil.wait_procs(agents, PATIENCE_S)[1]) == set()
+
+
+def test_a_drain_lasts_as_long_as_its_games_however_short_the_patience_with_an_end(config, monkeypatch, folder, until):
+    monkeypatch.setattr(launcher, "_END_S", 1.5)
+    with tzar_actors.launch(config) as fleet:
+        future = fleet.submit(b"\x01", params={"wait": "go"})
+        until(lambda: (folder / "began-1").exists())
+        threading.Timer(3.0, (folder / "go").touch).start()
+    assert future.result(0.0).fitness == 1.0
+
+
+def test_a_look_whether_a_supervisor_runs_keeps_none_from_starting(config, folder):
+    (folder / "state").mkdir()
+    done = threading.Event()
+    looks = []
+
+    def look():
+        while not done.is_set():
+            looks.append(launcher._is_locked(folder / "state"))
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    try:
+        with tzar_actors.launch(config) as fleet:
+            assert isinstance(fleet, tzar_actors.LaunchedFleet)
+            assert fleet.submit(b"\x01").result(PATIENCE_S).fitness == 1.0
+    finally:
+        done.set()
+        looker.join()
+    assert {True, False} <= set(looks)
+
+
+def test_a_disk_below_its_mark_refuses_new_work_with_what_to_do(config):
+    with tzar_actors.launch(changed(config, "limits", disk_low_mib=10**9)) as fleet:
+        for genome in (b"\x01", b"\x01" * 100_000):
+            error = fleet.submit(genome).exception(PATIENCE_S)
+            if error is None:  # the disk is looked at just after the start
+                error = fleet.submit(genome + b"\x02").exception(PATIENCE_S)
+            assert isinstance(error, RejectedError)
+            assert error.code == "disk_full"
+            assert "limits.disk_low_mib" in error.reason
+
+
+def test_after_a_damaged_journal_was_set_aside_no_supervisor_begins_anew_until_it_is_moved_away(config, folder):
+    (folder / "state").mkdir()
+    (folder / "state" / "journal.sqlite").write_bytes(b"no journal at all, however long this is. " * 100)
+    for _ in range(2):
+        with pytest.raises(SupervisorError, match=r"To begin anew, move journal\.damaged-"):
+            tzar_actors.launch(config)
+    (aside,) = (folder / "state").glob("journal.damaged-*")
+    aside.rename(folder / "away")
+    with tzar_actors.launch(config) as fleet:
+        assert fleet.submit(b"\x01").result(PATIENCE_S).fitness == 1.0

@@ -20,8 +20,8 @@ def opened(path: Path) -> Iterator[Callable[..., Journal]]:
     """Opens the journal; all that were opened are closed at the end."""
     journals: list[Journal] = []
 
-    def open_(durability="process", fleet="the-fleet", at=path) -> Journal:
-        journal = Journal(at, durability, lambda: fleet)
+    def open_(durability="process", fleet="the-fleet", at=path, make_room=lambda: False) -> Journal:
+        journal = Journal(at, durability, lambda: fleet, make_room)
         journals.append(journal)
         return journal
 

@@ -222,6 +222,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
             evaluations_open=len(self._machine.evaluations),
             queue_limit=wiring.queue_limit,
             is_draining=wiring.board.is_draining,
+            shortage=wiring.shortage(needs_spool=asked.size > INLINE_LIMIT_BYTES),
         )
 
     def _are_good_params(self, params: bytes) -> bool:

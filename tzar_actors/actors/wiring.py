@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pykka
 
 from tzar_actors.actors.board import Board
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.restart import RestartIntensity
+from tzar_actors.core.room import Room
 from tzar_actors.core.vm import VmLimits
 from tzar_actors.events.log import EventLog
 from tzar_actors.journal.journal import Journal
+from tzar_actors.journal.reserve import Reserve
 from tzar_actors.loop import Loop
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from tzar_actors.gateway.spool import Spool
 
 __all__ = ["HostWiring", "Wiring"]
+
+_BOUNDLESS: Final = Room(low_bytes=0, spool_limit_bytes=2**63)  # where nobody keeps house there is always room
 
 
 @dataclass(slots=True)
@@ -54,7 +58,10 @@ class HostWiring:
 
 @dataclass(slots=True)
 class Wiring:
-    """What belongs to the supervisor. `dispatcher` and `fleet` are there once those actors have been started."""
+    """What belongs to the supervisor. `dispatcher` and `fleet` are there once those actors have been started.
+
+    `room` is what the housekeeper saw last, and `reserve` what it holds for when there is none.
+    """
 
     loop: Loop
     journal: Journal
@@ -79,5 +86,16 @@ class Wiring:
     probation_s: float = 600.0  # the length of a VM's first quarantine
     dispatcher: "pykka.ActorRef[Any]" = field(init=False)
     fleet: "pykka.ActorRef[Any]" = field(init=False)
+    room: Room = field(default=_BOUNDLESS)
+    reserve: Reserve | None = None
     vm_actors: "dict[str, pykka.ActorRef[Any]]" = field(default_factory=dict)  # by VM: a restart makes a new actor
     supervisors: "dict[str, pykka.ActorRef[Any]]" = field(default_factory=dict)  # by VM
+
+    def shortage(self, *, needs_spool: bool) -> tuple[str, str] | None:
+        """Why there is no room for a new evaluation, as a code and a reason; None: there is.
+
+        Args:
+            needs_spool: its genome lies in the spool.
+        """
+        is_out = self.reserve is not None and self.reserve.is_spent
+        return (self.room.ran_out() if is_out else self.room).shortage(needs_spool=needs_spool)

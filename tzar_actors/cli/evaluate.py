@@ -5,22 +5,25 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from tzar_actors.cli.options import ConfigOption, settings_from
+from tzar_actors.cli.outcomes import table_of, write_json
 from tzar_actors.errors import ConfigError, RejectedError
 
 if TYPE_CHECKING:
+    from tzar_actors.client.fleet import Fleet
     from tzar_actors.client.results import EvaluationResult
 
 __all__ = ["evaluate_command"]
+
+_KEY_WIDTH = 30  # of the keys that are made here: they are there to be copied
 
 
 def evaluate_command(
@@ -36,6 +39,9 @@ def evaluate_command(
     ] = None,
     generation: Annotated[int | None, typer.Option(help="A number to find these outcomes by later.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as outcomes come.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Submit, print the keys and leave; `tzar results` has the outcomes later.")
+    ] = False,
 ) -> None:
     """Evaluates genome files on a fleet, and prints each outcome. Exit code 1: not all of them scored."""
     from tzar_actors import launch
@@ -53,6 +59,14 @@ def evaluate_command(
             console.print(f"{path}: there is no such genome file; it is left out", markup=False)
     if not paths:
         raise typer.Exit(1)
+    if detach:
+        if settings.fleet.on_trainer_exit == "stop":
+            raise ConfigError('--detach: fleet.on_trainer_exit is "stop", so nothing would be played; allowed: "drain"')
+        fleet = launch(None if is_any_fleet_meant else settings)
+        asked = {"params": params, "games": games, "seed": seed, "generation": generation}
+        if _submit_and_leave(fleet, paths, asked, console, as_json) < len(genomes):
+            raise typer.Exit(1)
+        return
     results: dict[int, EvaluationResult] = {}
     with launch(None if is_any_fleet_meant else settings) as fleet, _progress(console) as progress:
         task = progress.add_task("evaluating", total=len(paths))
@@ -70,12 +84,37 @@ def evaluate_command(
                     progress.console.print(f"{paths[index]}: {error.reason}", markup=False)
                     continue
                 if as_json:
-                    sys.stdout.write(json.dumps(_plain(result, paths[index], index), default=_text) + "\n")
-                    sys.stdout.flush()
+                    write_json(result, file=str(paths[index]), index=index)
     if not as_json:
-        Console().print(_table(results, paths))
+        Console().print(table_of("genome", ((str(paths[i]), result) for i, result in sorted(results.items()))))
     if len(results) < len(genomes) or any(result.fitness is None for result in results.values()):
         raise typer.Exit(1)
+
+
+def _submit_and_leave(fleet: "Fleet", paths: list[Path], asked: dict[str, Any], console: Console, as_json: bool) -> int:
+    """Prints the keys of what was accepted, and returns how many they are."""
+    try:
+        futures = [fleet.submit(path, **asked) for path in paths]
+        fleet.detach()
+    except BaseException:
+        fleet.__exit__(*sys.exc_info())
+        raise
+    accepted = 0
+    table = Table("genome", Column("key", no_wrap=True, min_width=_KEY_WIDTH), "generation")
+    for path, future in zip(paths, futures, strict=True):
+        if isinstance(error := future.exception(0.0), RejectedError):
+            console.print(f"{path}: {error.reason}", markup=False)
+            continue
+        accepted += 1
+        if as_json:
+            sys.stdout.write(
+                json.dumps({"file": str(path), "key": future.key, "generation": asked["generation"]}) + "\n"
+            )
+        else:
+            table.add_row(str(path), future.key, "" if asked["generation"] is None else str(asked["generation"]))
+    if not as_json:
+        Console(soft_wrap=True).print(table)
+    return accepted
 
 
 @contextmanager
@@ -104,27 +143,3 @@ def _params(given: list[str]) -> dict[str, Any]:
         except ValueError:
             params[name] = value
     return params
-
-
-def _plain(result: "EvaluationResult", path: Path, index: int) -> dict[str, Any]:
-    return {"file": str(path), **asdict(result), "index": index}
-
-
-def _text(value: object) -> str:
-    """Bytes among a game's details, as hex: JSON has none."""
-    return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def _table(results: "Mapping[int, EvaluationResult]", paths: list[Path]) -> Table:
-    table = Table("genome", "outcome", "fitness", "games", "attempts", "seconds", "reason")
-    for index, result in sorted(results.items()):
-        table.add_row(
-            str(paths[index]),
-            result.outcome,
-            "" if result.fitness is None else f"{result.fitness:g}",
-            str(len(result.games)),
-            str(sum(len(game.attempts) for game in result.games)),
-            f"{result.seconds:.2f}",
-            result.reason,
-        )
-    return table

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from tzar_actors.client.dialling import dial
 from tzar_actors.client.protocol import (
     TRAINER_PROTOCOL_VERSION,
     Accepted,
@@ -37,7 +38,7 @@ from tzar_actors.client.protocol import (
     from_supervisor_codec,
     from_trainer_codec,
 )
-from tzar_actors.client.waiting import Pending, Waiting
+from tzar_actors.client.waiting import Listener, Pending, Waiting, Withdrawal
 from tzar_actors.core.evaluation import EvaluationEnded
 from tzar_actors.errors import RejectedError, SupervisorError
 from tzar_actors.gateway.keys import TrainerAccess
@@ -50,25 +51,33 @@ _PULSE_S: Final = 1.0
 _SILENCE_S: Final = 5.0
 
 
+_Command: TypeAlias = Pending | FromTrainer | Withdrawal | threading.Event
+
+
 class Connection:
     """A trainer's connection to the supervisor of one state folder.
 
     Args:
         access_file: where the supervisor says how it is reached; read again for each connection.
+        patience_s: seconds without a supervisor after which everything that waits ends with an error; None: never,
+            since somebody else decides that.
     """
 
-    def __init__(self, access_file: Path) -> None:
+    def __init__(self, access_file: Path, patience_s: float | None = None) -> None:
         self._access_file = access_file
         self._trainer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._write_codec, self._read_codec = from_trainer_codec(), from_supervisor_codec()
         self._stored = stored_codec()
         self._waiter = PollWaiter()
-        self._commands: deque[Pending | FromTrainer] = deque()
+        self._commands: deque[_Command] = deque()
         self._waiting = Waiting()
         self._requests: dict[int, tuple[FromTrainer, Future[Any]]] = {}
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
         self._context = zmq.Context()
+        self._patience_s = patience_s
+        self._gone_since: float | None = time.monotonic()
+        self._settlers: list[threading.Event] = []
         self._heard_at = self._pulsed_at = 0.0
         self._reconnect_at = 0.0
         self._pulses = 0
@@ -109,9 +118,33 @@ class Connection:
     def say(self, message: FromTrainer) -> None:
         """Says something that has no answer. May be called from any thread.
 
-        It is lost if the connection breaks now; a cancel is said again on the next.
+        It is lost if the connection breaks now.
         """
         self._put(message)
+
+    def withdraw(self, key: str, listener: Listener) -> None:
+        """`listener` waits for `key` no longer; the evaluation is cancelled when nobody does. From any thread."""
+        self._put(Withdrawal(key, listener))
+
+    def settle(self, timeout_s: float) -> None:
+        """Waits until the supervisor has accepted, or refused, all that was handed in. From any thread.
+
+        Raises:
+            SupervisorError: it has not within `timeout_s` seconds.
+        """
+        settled = threading.Event()
+        self._put(settled)
+        if not settled.wait(timeout_s) or self._closing:
+            where = self._access_file.parent
+            raise SupervisorError(
+                f"the supervisor of {where} has not accepted within {timeout_s:g} s what it was given:"
+                f" {self._failure or 'it does not answer'}"
+            )
+
+    @property
+    def is_up(self) -> bool:
+        """A supervisor answers."""
+        return self._welcome is not None
 
     def ask(self, make: Callable[[int], AskStatus | AskOutcomes], timeout_s: float) -> Any:
         """Asks a question and waits for its answer; it is asked again on a new connection.
@@ -143,7 +176,7 @@ class Connection:
             self.fail(self._failure or SupervisorError("the connection to the supervisor was closed"))
             self._thread.join()
 
-    def _put(self, command: Pending | FromTrainer) -> None:
+    def _put(self, command: "_Command") -> None:
         with self._commands_lock:
             if self._closing:
                 raise SupervisorError(f"the connection to the supervisor has ended: {self._failure}")
@@ -171,6 +204,8 @@ class Connection:
                 pending.done(error)
             for _, future in list(self._requests.values()):
                 future.set_exception(error)
+            for settled in self._settlers:
+                settled.set()
             self._ready.set()
 
     def _turn(self) -> None:
@@ -182,14 +217,33 @@ class Connection:
         while self._commands:
             self._take(self._commands.popleft())
         self._hand_in()
+        if self._settlers and self._waiting.all_are_accepted:
+            for settled in self._settlers:
+                settled.set()
+            self._settlers.clear()
         self._pulse(time.monotonic())
+        self._lose_patience(time.monotonic())
 
-    def _take(self, command: Pending | FromTrainer) -> None:
+    def _lose_patience(self, now: float) -> None:
+        if self._patience_s is None or self._gone_since is None or now - self._gone_since < self._patience_s:
+            return
+        where = self._access_file.parent
+        self.fail(
+            SupervisorError(
+                f"no supervisor has answered in {where} for {self._patience_s:g} s ({self._failure or 'it is gone'})."
+                " What it accepted is kept in its journal: start it again to have it played on, and get the outcomes by"
+                " key or generation with fleet.results(...) or: tzar results"
+            )
+        )
+
+    def _take(self, command: "_Command") -> None:
         match command:
             case Pending():
                 self._waiting.add(command)
-            case CancelEvaluations(keys):
-                self._waiting.cancel(keys)
+            case Withdrawal(key, listener):
+                self._waiting.withdraw(key, listener)
+            case threading.Event():
+                self._settlers.append(command)
             case _ if self._welcome is not None:
                 self._hand_in()  # a shutdown must not overtake what it is to wait for
                 self._send(command)
@@ -209,16 +263,7 @@ class Connection:
         except (SupervisorError, OSError) as error:  # OSError: Windows lets nobody read it while it is replaced
             self._failure = error
             return
-        socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
-        socket.curve_serverkey = access.server_key.encode()
-        socket.curve_publickey, socket.curve_secretkey = access.public_key.encode(), access.secret_key.encode()
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.SNDHWM, 0)
-        socket.setsockopt(zmq.RCVHWM, 0)
-        socket.setsockopt(zmq.RECONNECT_IVL, 20)
-        monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-        socket.connect(access.endpoint)
-        self._socket, self._monitor = socket, monitor
+        self._socket, self._monitor = socket, monitor = dial(self._context, access)
         self._waiter.watch(monitor, self._read_monitor)
         self._waiter.watch(socket, self._read)
         self._heard_at = now
@@ -232,6 +277,7 @@ class Connection:
         self._monitor.close()
         self._socket.close(linger_ms)
         self._socket = self._monitor = self._welcome = None
+        self._gone_since = self._gone_since or time.monotonic()
         self._ready.clear()
 
     def _read_monitor(self) -> None:
@@ -269,7 +315,7 @@ class Connection:
                     self.fail(SupervisorError(reason))
             case TrainerWelcome():
                 self._welcome = self._known = message
-                self._failure = None
+                self._failure = self._gone_since = None
                 self._waiting.begin_anew()
                 for question, _ in list(self._requests.values()):
                     self._send(question)

@@ -4,7 +4,6 @@ import queue
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -13,20 +12,28 @@ from typing import Any, Final, Self
 import psutil
 
 from tzar_actors.client.connection import Connection
+from tzar_actors.client.future import EvaluationFuture
 from tzar_actors.client.genomes import Blob, GenomeStore
-from tzar_actors.client.protocol import AskOutcomes, AskStatus, CancelEvaluations, Shutdown, Submission
+from tzar_actors.client.protocol import AskOutcomes, AskStatus, Shutdown, Submission
 from tzar_actors.client.question import Question, check_key, game_seeds
-from tzar_actors.client.results import EvaluationResult, FleetStatus, result_of, status_of
-from tzar_actors.client.waiting import Pending
+from tzar_actors.client.results import (
+    EvaluationResult,
+    FleetStatus,
+    ResultsSoFar,
+    result_of,
+    results_so_far,
+    status_of,
+)
+from tzar_actors.client.waiting import Listener, Pending
 from tzar_actors.core.evaluation import EvaluationEnded
 from tzar_actors.errors import RejectedError, SupervisorError
 from tzar_actors.gateway.keys import TrainerAccess
-from tzar_actors.journal.stored import stored_codec
-from tzar_agent.protocol.codec import DecodeError, unpack_value
+from tzar_agent.protocol.codec import unpack_value
 
-__all__ = ["ACCESS_FILE", "EvaluationFuture", "Fleet", "connect", "game_seeds"]
+__all__ = ["ACCESS_FILE", "PATIENCE_S", "EvaluationFuture", "Fleet", "connect", "game_seeds"]
 
 ACCESS_FILE: Final = "trainer.access"
+PATIENCE_S: Final = 60.0  # a supervisor that died is there again much sooner, where somebody starts it again
 _WINDOW: Final = 4000  # evaluations of one `evaluate` that are under way: the input may be endless
 _ANSWER_S: Final = 30.0
 _RESTART_S: Final = 3.0  # in which a supervisor that died is there again, where somebody starts it again
@@ -34,37 +41,19 @@ _RESTART_S: Final = 3.0  # in which a supervisor that died is there again, where
 Genome = bytes | bytearray | memoryview | Blob | Path
 
 
-class EvaluationFuture(Future[EvaluationResult]):
-    """The outcome of one submission, when it is there. `cancel()` ends its games, running ones too."""
-
-    def __init__(self, fleet: "Fleet", key: str) -> None:
-        super().__init__()
-        self.key = key
-        self._fleet = fleet
-
-    def cancel(self) -> bool:
-        """Asks the fleet to end this evaluation; the future then ends cancelled, unless its outcome came first.
-
-        Returns:
-            False: it had ended already.
-        """
-        if self.done():
-            return False
-        self._fleet._cancel((self.key,))
-        return super().cancel()
-
-
 class Fleet:
     """A fleet that one can give genomes to. It is a context manager; leaving it says goodbye.
 
     Args:
         state_dir: the state folder of the supervisor.
+        patience_s: seconds without a supervisor after which all that waits for one ends with `SupervisorError`; None:
+            never.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, patience_s: float | None = PATIENCE_S) -> None:
         self.state_dir = state_dir
         access_file = state_dir / ACCESS_FILE
-        self._connection = Connection(access_file)
+        self._connection = Connection(access_file, patience_s)
         self._genomes = GenomeStore(access_file)
         self._prefix = (
             f"{int(time.time()):08x}-{uuid.uuid4().hex[:12]}"  # keys grow with time: the journal's index does
@@ -140,30 +129,20 @@ class Fleet:
         """
         question = Question.of(params, games, seed, seeds, generation, deadline_s)
         name, is_fresh = (key, False) if key is not None else (self._new_key(), True)
-        future = EvaluationFuture(self, name)
-
-        def done(answer: EvaluationEnded | BaseException) -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = result_of(answer, 0) if isinstance(answer, EvaluationEnded) else None
-            except DecodeError as error:
-                answer, result = error, None
-            if result is not None:
-                future.set_result(result)
-            elif isinstance(answer, BaseException):
-                future.set_exception(answer)
-
+        future = EvaluationFuture(name, lambda future: self._connection.withdraw(future.key, future.answer))
         try:
             submission = self._submission(genome, name, is_fresh, question)
         except RejectedError as error:
             future.set_exception(error)
             return future
-        self._connection.submit(Pending(submission, [done]))
+        self._connection.submit(Pending(submission, [future.answer]))
         return future
 
     def put(self, genome: bytes) -> Blob:
-        """Brings a genome to the supervisor ahead of its evaluations; what is returned can be given in its place."""
+        """Brings a genome to the supervisor ahead of its evaluations; what is returned can be given in its place.
+
+        A large one that nobody submits is kept for an hour; then its evaluation is refused as `genome_missing`.
+        """
         return self._genomes.put(genome, self._connection.known(), "none")
 
     def results(self, *keys: str, generation: int | None = None) -> list[EvaluationResult]:
@@ -179,15 +158,16 @@ class Fleet:
             SupervisorError: no answer came.
             ValueError: neither keys nor a generation were given.
         """
+        return list(self.results_so_far(*keys, generation=generation).ended)
+
+    def results_so_far(self, *keys: str, generation: int | None = None) -> ResultsSoFar:
+        """As `results`, with the keys that are still open."""
         if not keys and generation is None:
             raise ValueError("results are found by keys or a generation: give one of them")
         for key in keys:
             check_key(key)
         answer = self._connection.ask(lambda request: AskOutcomes(request, keys or None, generation), _ANSWER_S)
-        codec = stored_codec()
-        places = {key: i for i, key in enumerate(keys)}
-        ended = [each for encoded in answer.ended if isinstance(each := codec.decode(encoded), EvaluationEnded)]
-        return [result_of(each, places.get(each.key, i)) for i, each in enumerate(ended)]
+        return results_so_far(answer.ended, answer.open_keys, keys)
 
     def status(self) -> FleetStatus:
         """How the fleet is right now."""
@@ -199,8 +179,23 @@ class Fleet:
         self._connection.welcome()
         self._connection.say(Shutdown("drain" if drain else "stop"))
 
+    def detach(self, timeout_s: float = _ANSWER_S) -> None:
+        """Leaves as soon as all that was handed in is accepted; it is played, and `results` finds it later.
+
+        Args:
+            timeout_s: seconds within which it must be.
+
+        Raises:
+            SupervisorError: it is not; the fleet is not left.
+        """
+        self._connection.settle(timeout_s)
+        self._leave()
+
     def close(self) -> None:
         """Says goodbye. The supervisor then does what `fleet.on_trainer_exit` says."""
+        self._leave()
+
+    def _leave(self) -> None:
         self._connection.close()
         self._genomes.close()
 
@@ -213,6 +208,7 @@ class Fleet:
         done: "queue.SimpleQueue[tuple[int, str, EvaluationEnded | BaseException]]",
     ) -> Iterator[EvaluationResult]:
         open_keys: dict[str, int] = {}
+        tellers: dict[str, Listener] = {}
         waiting: dict[int, EvaluationResult | None] = {}
         rejected: list[RejectedError] = []
         index = following = 0
@@ -236,12 +232,13 @@ class Fleet:
                         waiting[index] = None
                     else:
                         open_keys[key] = index
-                        self._connection.submit(Pending(submission, [_teller(done, index, key)]))
+                        tellers[key] = _teller(done, index, key)
+                        self._connection.submit(Pending(submission, [tellers[key]]))
                     index += 1
                 if not open_keys:
                     continue
                 place, key, answer = done.get()
-                del open_keys[key]
+                del open_keys[key], tellers[key]
                 if isinstance(answer, EvaluationEnded):
                     waiting[place] = result_of(answer, place)
                 elif isinstance(answer, RejectedError):
@@ -259,9 +256,9 @@ class Fleet:
                 if (result := waiting[place]) is not None:
                     yield result
         finally:
-            if open_keys:
-                with suppress(SupervisorError):  # it ends as well when the fleet was closed before it
-                    self._cancel(tuple(open_keys))
+            with suppress(SupervisorError):  # it ends as well when the fleet was closed before it
+                for key, teller in tellers.items():
+                    self._connection.withdraw(key, teller)
         if rejected:
             raise (
                 rejected[0]
@@ -287,26 +284,25 @@ class Fleet:
                 blob = self._genomes.put(memoryview(genome).tobytes(), self._connection.known(), key)
         return Submission(question.about(key, blob), blob.inline, is_fresh)
 
-    def _cancel(self, keys: tuple[str, ...]) -> None:
-        self._connection.say(CancelEvaluations(keys))
-
     def _new_key(self) -> str:
         self._number += 1
         return f"{self._prefix}-{self._number:08d}"
 
 
-def connect(state_dir: str | Path) -> Fleet:
+def connect(state_dir: str | Path, *, patience_s: float | None = PATIENCE_S) -> Fleet:
     """The fleet of a supervisor that runs.
 
     Args:
         state_dir: its state folder.
+        patience_s: seconds without a supervisor after which all that waits for one ends with `SupervisorError`; what
+            was accepted stays in the journal. None: never.
 
     Raises:
         SupervisorError: no supervisor runs there.
     """
     folder = Path(state_dir).absolute()
     access = TrainerAccess.load(folder / ACCESS_FILE)
-    fleet = Fleet(folder)
+    fleet = Fleet(folder, patience_s)
     try:
         try:
             fleet._connection.welcome(_RESTART_S)
@@ -324,5 +320,7 @@ def connect(state_dir: str | Path) -> Fleet:
     return fleet
 
 
-def _teller(done: "queue.SimpleQueue[tuple[int, str, EvaluationEnded | BaseException]]", index: int, key: str) -> Any:
+def _teller(
+    done: "queue.SimpleQueue[tuple[int, str, EvaluationEnded | BaseException]]", index: int, key: str
+) -> Listener:
     return lambda answer: done.put((index, key, answer))

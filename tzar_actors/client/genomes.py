@@ -102,8 +102,15 @@ class GenomeStore:
 
     def _write(self, genome: bytes, digest: bytes, spool: Path, key: str) -> None:
         path = spool / digest.hex()
-        if path.exists() and path.stat().st_size == len(genome):
-            return
+        try:
+            os.utime(path)  # first: what was marked so is not taken out of the spool before it can be asked for
+            if path.stat().st_size == len(genome):
+                return
+        except OSError:
+            pass  # it is not here, or not ours to mark, and is written
+        if (refusal := _read(spool / "full")) is not None:
+            code, _, reason = refusal.partition("\n")
+            raise RejectedError(key, code, reason)
         temporary = spool / f".{digest.hex()}.{os.getpid()}-{secrets.token_hex(4)}"
         try:
             temporary.write_bytes(genome)
@@ -138,3 +145,11 @@ class GenomeStore:
             raise SupervisorError(f"the blob server {welcome.blobs} did not answer within {_ANSWER_S:g} s")
         finally:
             socket.close()
+
+
+def _read(path: Path) -> str | None:
+    """What the supervisor left there, if it did."""
+    try:
+        return path.read_text(encoding="utf-8") or None
+    except OSError:
+        return None

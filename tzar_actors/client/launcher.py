@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from tzar_actors.client.fleet import ACCESS_FILE, Fleet
 from tzar_actors.core.restart import Failed, Restart, RestartIntensity
@@ -24,6 +24,8 @@ _READY_S: Final = 60.0
 _TAIL_BYTES: Final = 4000
 _EXIT_LOCKED: Final = 73
 _LOOK_AGAIN_S: Final = 0.5
+_END_S: Final = 90.0  # a supervisor gives up VMs that do not stop after 60
+_TERMINATE_S: Final = 10.0
 _FIRST_DELAY_S: Final = 0.05  # nobody plays while there is no supervisor
 
 SUPERVISOR_ARGV = (sys.executable, "-m", "tzar_actors.supervisor")
@@ -44,7 +46,7 @@ class LaunchedFleet(Fleet):
         self._process = _start(settings)
         self._closing = threading.Event()
         self.supervisor_starts = 1
-        super().__init__(settings.state_dir)
+        super().__init__(settings.state_dir, patience_s=None)  # when to give up is the keeper's to say
         self._keeper = threading.Thread(target=self._keep, name="tzar-keeper", daemon=True)
         self._keeper.start()
 
@@ -62,6 +64,14 @@ class LaunchedFleet(Fleet):
         """Ends the supervisor as `fleet.on_trainer_exit` says, and waits for it. Closed already: nothing changes."""
         self._end(self.settings.fleet.on_trainer_exit)
 
+    def detach(self, timeout_s: float = _READY_S) -> None:
+        """See `Fleet.detach`. The supervisor then does what `fleet.on_trainer_exit` says.
+
+        When it dies nobody starts it again; what it had open stays in its journal.
+        """
+        self._connection.settle(timeout_s)
+        self._end("linger")
+
     def _end(self, how: str) -> None:
         if self._closing.is_set():
             return
@@ -77,14 +87,48 @@ class LaunchedFleet(Fleet):
     def _shut_down_and_wait(self, *, drain: bool) -> None:
         try:
             self.shut_down(drain=drain)
-            self._process.wait()
+            ended = self._has_ended(drain=drain)
         except SupervisorError:
             if self._process.poll() is None:
                 self._process.terminate()  # it hears nobody; what is open stays in its journal
                 raise
+            return
         except BaseException:  # an interrupt, while it drains
             self.shut_down(drain=False)
             raise
+        if not ended:
+            self._end_by_force()
+
+    def _has_ended(self, *, drain: bool) -> bool:
+        """Waits for the supervisor's end. A drain lasts as long as its games, and so while it answers; an end does not.
+
+        Returns:
+            False: it should have ended by now.
+        """
+        deadline = time.monotonic() + _END_S
+        while True:
+            try:
+                self._process.wait(_LOOK_AGAIN_S)
+            except subprocess.TimeoutExpired:
+                now = time.monotonic()
+                if drain and self._connection.is_up:
+                    deadline = now + _END_S
+                if now > deadline:
+                    return False
+            else:
+                return True
+
+    def _end_by_force(self) -> NoReturn:
+        self._process.terminate()
+        try:
+            self._process.wait(_TERMINATE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        raise SupervisorError(
+            f"the supervisor of {self.state_dir} did not end within {_END_S:g} s and was ended by force. What was open"
+            " stays in its journal"
+        )
 
     def _keep(self) -> None:
         """Starts the supervisor again when it dies, but not for ever."""
@@ -197,9 +241,10 @@ def _attach(settings: Settings, *, is_any_welcome: bool) -> Fleet | None:
 def _is_locked(state_dir: Path) -> bool:
     from filelock import FileLock, Timeout
 
-    lock = FileLock(state_dir / "lock", timeout=0)
+    # Another look may hold it for a moment, as this one does; a supervisor that starts waits longer than both.
+    lock = FileLock(state_dir / "lock", timeout=0.05)
     try:
-        lock.acquire()
+        lock.acquire(poll_interval=0.01)
     except Timeout:
         return True
     lock.release()

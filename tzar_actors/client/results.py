@@ -1,14 +1,25 @@
 """What a trainer gets back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
 from tzar_actors.core.evaluation import EvaluationEnded, Outcome
+from tzar_actors.journal.stored import stored_codec
 from tzar_agent.protocol.codec import DecodeError, unpack_value
 from tzar_agent.protocol.value import value
 
-__all__ = ["AttemptResult", "EvaluationResult", "FleetStatus", "GameResult", "VmSnapshot", "result_of", "status_of"]
+__all__ = [
+    "AttemptResult",
+    "EvaluationResult",
+    "FleetStatus",
+    "GameResult",
+    "ResultsSoFar",
+    "VmSnapshot",
+    "result_of",
+    "results_so_far",
+    "status_of",
+]
 
 
 @value
@@ -82,6 +93,19 @@ class EvaluationResult:
     seconds: float
     generation: int | None
     games: tuple[GameResult, ...]
+
+
+@value
+class ResultsSoFar:
+    """What is known of some evaluations. A key that is in neither is not known: it never was, or was forgotten.
+
+    Args:
+        ended: the outcomes that there are.
+        open_keys: the keys that have none yet.
+    """
+
+    ended: tuple[EvaluationResult, ...]
+    open_keys: tuple[str, ...]
 
 
 @value
@@ -160,6 +184,24 @@ def result_of(ended: EvaluationEnded, index: int) -> EvaluationResult:
         ended.generation,
         games,
     )
+
+
+def results_so_far(ended: Iterable[bytes], open_keys: Iterable[str], keys: Sequence[str]) -> ResultsSoFar:
+    """The trainer's view of outcomes as the journal keeps them.
+
+    Args:
+        ended: the outcomes, encoded.
+        open_keys: the keys that have none.
+        keys: those that were asked for, whose places become the results' indexes.
+
+    Raises:
+        DecodeError: they cannot be read.
+    """
+    codec = stored_codec()
+    places = {key: i for i, key in enumerate(keys)}
+    decoded = [each for encoded in ended if isinstance(each := codec.decode(encoded), EvaluationEnded)]
+    results = (result_of(each, places.get(each.key, i)) for i, each in enumerate(decoded))
+    return ResultsSoFar(tuple(results), tuple(open_keys))
 
 
 def status_of(snapshot: Mapping[str, Any]) -> FleetStatus:

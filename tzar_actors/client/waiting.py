@@ -3,14 +3,16 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from tzar_actors.client.protocol import Submission
 from tzar_actors.core.admission import same_question
 from tzar_actors.core.evaluation import EvaluationEnded
-from tzar_actors.errors import RejectedError
+from tzar_actors.errors import RejectedError, SupervisorError
 
-__all__ = ["Pending", "Waiting"]
+__all__ = ["Listener", "Pending", "Waiting", "Withdrawal"]
+
+Listener: TypeAlias = Callable[[EvaluationEnded | BaseException], None]
 
 _BATCH_BYTES: Final = 2 * 1024 * 1024
 _BATCH_ITEMS: Final = 100  # the first of them are played while the supervisor reads the others
@@ -24,16 +26,26 @@ class Pending:
         submission: what is asked; without the genome's bytes once they are accepted.
         listeners: called with the outcome, or with why there is none.
         is_cancelled: it was asked to end.
+        is_accepted: the supervisor has it, so its outcome comes whether this trainer stays or not.
     """
 
     submission: Submission
-    listeners: list[Callable[[EvaluationEnded | BaseException], None]]
+    listeners: list[Listener]
     is_cancelled: bool = False
+    is_accepted: bool = False
 
     def done(self, answer: EvaluationEnded | BaseException) -> None:
         """Tells all who wait."""
         for listener in self.listeners:
             listener(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """`listener` waits for `key` no longer."""
+
+    key: str
+    listener: Listener
 
 
 class Waiting:
@@ -57,18 +69,30 @@ class Waiting:
             reason = f"the key {asked.key} is open for another genome, other params or games; give it a key of its own"
             pending.done(RejectedError(asked.key, "key_reused", reason))
 
-    def cancel(self, keys: Iterable[str]) -> None:
-        """The supervisor is to end these, on its next start too if this one does not come to it."""
-        for key in keys:
-            if (pending := self._pending.get(key)) is not None:
-                pending.is_cancelled = True
-                self._to_cancel.append(key)
+    def withdraw(self, key: str, listener: Listener) -> None:
+        """`listener` waits no longer. When nobody else does, the supervisor is to end the evaluation, on its next start
+        too if this one does not come to it; the listener is then told how that went."""
+        pending = self._pending.get(key)
+        if pending is None or listener not in pending.listeners:
+            return
+        if len(pending.listeners) > 1:
+            pending.listeners.remove(listener)
+            listener(SupervisorError(f"evaluation {key} was withdrawn; another call waits for it still"))
+        else:
+            pending.is_cancelled = True
+            self._to_cancel.append(key)
+
+    @property
+    def all_are_accepted(self) -> bool:
+        """The supervisor has all that is waited for."""
+        return all(pending.is_accepted for pending in self._pending.values())
 
     def accepted(self, keys: Iterable[str]) -> None:
         """The supervisor has these, with their genomes."""
         for key in keys:
             if (pending := self._pending.get(key)) is not None:
                 pending.submission = replace(pending.submission, genome=None, is_fresh=False)
+                pending.is_accepted = True
 
     def take(self, key: str) -> Pending | None:
         """What is waited for no longer, or None when nobody waits for this key."""

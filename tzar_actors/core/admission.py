@@ -20,6 +20,7 @@ class Admission:
         evaluations_open: how many there are already.
         queue_limit: how many there may be.
         is_draining: the fleet takes nothing new.
+        shortage: a code and a reason, when there is no room for it.
     """
 
     genome_is_here: bool
@@ -28,6 +29,7 @@ class Admission:
     evaluations_open: int
     queue_limit: int
     is_draining: bool
+    shortage: tuple[str, str] | None = None
 
 
 def refusal(asked: Evaluation, admission: Admission) -> tuple[str, str] | None:
@@ -48,7 +50,7 @@ def refusal(asked: Evaluation, admission: Admission) -> tuple[str, str] | None:
             "queue_full",
             f"{admission.queue_limit} evaluations are open (limits.queue); wait for some to end",
         )
-    return None
+    return admission.shortage
 
 
 def same_question(one: Evaluation, other: Evaluation) -> bool:

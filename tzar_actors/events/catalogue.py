@@ -23,8 +23,12 @@ from tzar_actors.events.of_games import (
 )
 from tzar_actors.events.of_supervisor import (
     ActorFailed,
+    BlobsDiscarded,
+    EvaluationsForgotten,
     LoopLate,
     Message,
+    RoomEnough,
+    RoomShort,
     SupervisorReady,
     SupervisorStarted,
     SupervisorStopped,
@@ -64,10 +68,12 @@ __all__ = [
     "AttemptLost",
     "AttemptStarted",
     "BlobStored",
+    "BlobsDiscarded",
     "DriverFailed",
     "EvaluationAccepted",
     "EvaluationEnded",
     "EvaluationRejected",
+    "EvaluationsForgotten",
     "EvaluatorBroken",
     "EvaluatorMended",
     "Event",
@@ -78,6 +84,8 @@ __all__ = [
     "LoopLate",
     "Message",
     "PeerRejected",
+    "RoomEnough",
+    "RoomShort",
     "SupervisorReady",
     "SupervisorStarted",
     "SupervisorStopped",
@@ -105,6 +113,10 @@ Event: TypeAlias = (
     | SupervisorStopped
     | LoopLate
     | Watchdog
+    | RoomShort
+    | RoomEnough
+    | EvaluationsForgotten
+    | BlobsDiscarded
     | ActorFailed
     | VmCreated
     | VmStarted

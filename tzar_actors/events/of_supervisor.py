@@ -7,8 +7,12 @@ from tzar_agent.protocol.value import value
 
 __all__ = [
     "ActorFailed",
+    "BlobsDiscarded",
+    "EvaluationsForgotten",
     "LoopLate",
     "Message",
+    "RoomEnough",
+    "RoomShort",
     "SupervisorReady",
     "SupervisorStarted",
     "SupervisorStopped",
@@ -78,6 +82,49 @@ class Watchdog:
     LEVEL: ClassVar[Level] = Level.ERROR
     TEXT: ClassVar[str] = "the loop has not turned for {stalled_s:.0f} s: the supervisor ends and is started again"
     stalled_s: float
+
+
+@value
+class RoomShort:
+    """There is no room for new work, which is refused; what was accepted goes on."""
+
+    NAME: ClassVar[str] = "room_short"
+    LEVEL: ClassVar[Level] = Level.ERROR
+    TEXT: ClassVar[str] = "{code}: {reason}"
+    code: str
+    reason: str
+    free_bytes: int | None
+
+
+@value
+class RoomEnough:
+    """There is room again, and new work is taken."""
+
+    NAME: ClassVar[str] = "room_enough"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "there is room again: new evaluations are taken"
+    free_bytes: int | None
+
+
+@value
+class EvaluationsForgotten:
+    """So many evaluations that had ended long ago were removed from the journal (`[retention]`)."""
+
+    NAME: ClassVar[str] = "evaluations_forgotten"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "{evaluations} evaluations that had ended long ago were forgotten"
+    evaluations: int
+
+
+@value
+class BlobsDiscarded:
+    """So many genomes that nothing needs, or that `limits.spool_gib` has no room for, were taken out of the spool."""
+
+    NAME: ClassVar[str] = "blobs_discarded"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "{blobs} genomes ({size} bytes) were taken out of the spool"
+    blobs: int
+    size: int
 
 
 @value

@@ -45,6 +45,7 @@ class BlobServer:
         limit_bytes: the largest blob that is taken.
         on_stored: called on the server's thread with digest and size of each blob that was taken.
         on_drop: called on the server's thread with the reason why a frame or a blob was not taken.
+        shortage: called on the server's thread: why no further blob is taken now, or None.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class BlobServer:
         limit_bytes: int,
         on_stored: Callable[[bytes, int], None],
         on_drop: Callable[[str], None],
+        shortage: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._spool = spool
         self._limit_bytes = limit_bytes
         self._on_stored = on_stored
         self._on_drop = on_drop
+        self._shortage = shortage
         self._codec = blob_codec()
         self._open: OrderedDict[bytes, mmap.mmap] = OrderedDict()
         self._uploads: OrderedDict[tuple[bytes, bytes], Upload] = OrderedDict()
@@ -183,6 +186,9 @@ class BlobServer:
         if not 0 < offer.size <= self._limit_bytes:
             reason = f"{offer.size} bytes are over the limit of {self._limit_bytes} bytes (limits.genome_mib)"
             self._send(route, Missing(offer.digest, reason))
+            return
+        if (shortage := self._shortage()) is not None:
+            self._send(route, Missing(offer.digest, shortage))
             return
         self._forget(route, offer.digest)
         while len(self._uploads) >= _UPLOADS:

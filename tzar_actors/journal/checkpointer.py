@@ -43,7 +43,7 @@ class Checkpointer:
             raise self._failure
         if self._thread_done:
             self._thread_done = False
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            _checkpoint(db)
         self._commits += 1
         if self._commits % _LOOK_EACH == 0 and not self._wanted.is_set() and self._wal_bytes() > _BEGIN_BYTES:
             if self._thread is None:
@@ -67,15 +67,24 @@ class Checkpointer:
     def _run(self) -> None:
         try:
             with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
-                self._checkpoint(db)
+                self._work(db)
         except sqlite3.Error as error:
             self._failure = error
 
-    def _checkpoint(self, db: sqlite3.Connection) -> None:
+    def _work(self, db: sqlite3.Connection) -> None:
         while not self._closing:
             self._wanted.wait()
             if not self._closing:
-                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                _checkpoint(db)
                 self._thread_done = True
             # Before the next look at `_closing`: `close` sets that first, so its own signal is never lost.
             self._wanted.clear()
+
+
+def _checkpoint(db: sqlite3.Connection) -> None:
+    try:
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    except sqlite3.OperationalError as error:
+        # On a full disk what is committed stays in the log, and a later checkpoint takes it from there.
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise

@@ -22,15 +22,18 @@ from tzar_actors.core.records import (
     VmRecord,
     VmRemovedRecord,
 )
-from tzar_actors.errors import TzarError
 from tzar_actors.journal.checkpointer import Checkpointer
-from tzar_actors.journal.schema import SCHEMA, SCHEMA_VERSION
+from tzar_actors.journal.error import JournalError
+from tzar_actors.journal.integrity import is_damage, mark_suspect
+from tzar_actors.journal.opening import is_full, open_database
 from tzar_actors.journal.stored import stored_codec
+from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
 
 __all__ = ["Journal", "JournalError", "JournalledVm"]
 
 _GENOME = "INSERT OR IGNORE INTO genomes VALUES (?, ?)"
 _ACCEPTED = "INSERT INTO evaluations VALUES (?, ?, ?, ?, NULL)"
+_SPOOLED = "INSERT INTO spooled VALUES (?, ?)"
 _ATTEMPT = "INSERT OR IGNORE INTO attempts VALUES (?, ?, ?, ?, ?, NULL)"
 _STORY = (
     "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)"
@@ -39,11 +42,9 @@ _STORY = (
 _GAME = "INSERT INTO games VALUES (?, ?, ?)"
 _ENDED = "UPDATE evaluations SET ended = ? WHERE key = ?"
 # In this order an update never comes before the insert it is for, however a turn mixed them.
-_ORDER = (_GENOME, _ACCEPTED, _ATTEMPT, _STORY, _GAME, _ENDED)
+_ORDER = (_GENOME, _ACCEPTED, _SPOOLED, _ATTEMPT, _STORY, _GAME, _ENDED)
 
-
-class JournalError(TzarError):
-    """The journal cannot be used. The text names its file and what to do."""
+_TRIES = 3  # on a full disk: what is freed may be taken by others at once
 
 
 class JournalledVm:
@@ -66,29 +67,27 @@ class Journal:
         path: its file; made when it is not there.
         durability: "power": what is committed survives a power failure; "process": it survives the end of the process.
         new_fleet: called once in the life of the journal for the fleet's id.
+        make_room: called when the disk is full; whether it freed any, so that trying once more makes sense.
 
     Raises:
-        JournalError: the file is none of ours, of a newer version, damaged, or cannot be opened.
+        JournalError: the file is none of ours, of a newer version, damaged and set aside, or cannot be opened.
     """
 
-    def __init__(self, path: Path, durability: Literal["power", "process"], new_fleet: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        durability: Literal["power", "process"],
+        new_fleet: Callable[[], str],
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.path = path
         self.codec = stored_codec()
         self._rows: dict[str, list[tuple[Any, ...]]] = {statement: [] for statement in _ORDER}
         self._vm_rows: list[tuple[str, tuple[Any, ...]]] = []
         self._waiting_genomes: dict[str, bytes] = {}
         self._has_failed = False
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            try:
-                self._begin(durability, new_fleet)
-            except BaseException:
-                self._db.close()
-                raise
-        except sqlite3.Error as error:
-            raise JournalError(
-                f"the journal {path} cannot be used: {error}. Move its folder away to begin anew"
-            ) from error
+        self._make_room = make_room
+        self._db, self.fleet, self.epoch = open_database(path, durability, new_fleet, make_room)
         self._checkpointer = Checkpointer(path)
 
     def __enter__(self) -> Self:
@@ -108,6 +107,15 @@ class Journal:
             self._checkpointer.close()
             self._db.close()
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For what else the loop's thread does with the file, between commits; `was_written` after each transaction."""
+        return self._db
+
+    def was_written(self) -> None:
+        """A transaction was committed by `connection`: its log is kept short as well."""
+        self._checkpointer.committed(self._db)
+
     def append(self, record: Record) -> None:
         """Gathers `record` for the next commit."""
         match record:
@@ -115,6 +123,8 @@ class Journal:
                 self._rows[_ATTEMPT].append((key, game, attempt, vm, incarnation))
             case EvaluationRecord(asked, at):
                 self._rows[_ACCEPTED].append((asked.key, asked.generation, at, self.codec.encode(asked)))
+                if asked.size > INLINE_LIMIT_BYTES:
+                    self._rows[_SPOOLED].append((asked.digest, asked.key))
             case EvaluationEndedRecord(ended):
                 self.append_ended(ended.key, self.codec.encode(ended))
             case AttemptEndedRecord(key, game, story):
@@ -157,16 +167,11 @@ class Journal:
         if not self._vm_rows and not any(self._rows.values()):
             return
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            for statement in _ORDER:
-                if rows := self._rows[statement]:
-                    self._db.executemany(statement, rows)
-            for statement, row in self._vm_rows:
-                self._db.execute(statement, row)
-            self._db.execute("COMMIT")
-            self._checkpointer.committed(self._db)
+            self._write()
         except sqlite3.Error as error:
             self._has_failed = True
+            if is_damage(error):
+                mark_suspect(self.path)
             raise JournalError(f"the journal {self.path} could not be written: {error}") from error
         for rows in self._rows.values():
             rows.clear()
@@ -204,6 +209,14 @@ class Journal:
         row = self._db.execute("SELECT ended FROM evaluations WHERE key = ?", (key,)).fetchone()
         return (False, None) if row is None else (True, row[0])
 
+    def spool_use(self, digest: bytes) -> Literal["open", "ended"] | None:
+        """Who needs a genome of the spool, as far as it is committed: an open evaluation, only such as have ended, or
+        none that is known."""
+        (is_open,) = self._db.execute(
+            "SELECT max(ended IS NULL) FROM spooled JOIN evaluations USING (key) WHERE digest = ?", (digest,)
+        ).fetchone()
+        return None if is_open is None else "open" if is_open else "ended"
+
     def vms(self) -> dict[str, JournalledVm]:
         """All VMs that were ever given an incarnation, by name."""
         rows = self._db.execute("SELECT vm, host, machine_id, incarnation, public_key FROM vms")
@@ -222,34 +235,26 @@ class Journal:
             ).fetchall(),
         )
 
+    def _write(self) -> None:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._write_once()
+                break
+            except sqlite3.OperationalError as error:
+                if self._db.in_transaction:  # SQLite may have rolled back by itself: nothing is written twice
+                    self._db.execute("ROLLBACK")
+                if not (tries_left and is_full(error) and self._make_room()):
+                    raise
+        self._checkpointer.committed(self._db)
+
+    def _write_once(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        for statement in _ORDER:
+            if rows := self._rows[statement]:
+                self._db.executemany(statement, rows)
+        for statement, row in self._vm_rows:
+            self._db.execute(statement, row)
+        self._db.execute("COMMIT")
+
     def _append_vm(self, statement: str, row: tuple[Any, ...]) -> None:
         self._vm_rows.append((statement, row))
-
-    def _meta(self, name: str) -> Any:
-        return self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0]
-
-    def _begin(self, durability: Literal["power", "process"], new_fleet: Callable[[], str]) -> None:
-        self._db.execute("PRAGMA wal_autocheckpoint = 0")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._make_schema(new_fleet)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self.fleet = str(self._meta("fleet"))
-        self.epoch = int(self._meta("epoch")) + 1
-        self._db.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (self.epoch,))
-        self._db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
-
-    def _make_schema(self, new_fleet: Callable[[], str]) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == SCHEMA_VERSION:
-            return
-        if version != 0 or self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            raise JournalError(
-                f"the journal {self.path} is of version {version}, this program knows version {SCHEMA_VERSION}:"
-                " use the program that wrote it, or move its folder away to begin anew"
-            )
-        self._db.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA.split(";"):
-            self._db.execute(statement)
-        self._db.execute("INSERT INTO meta VALUES ('fleet', ?), ('epoch', 0)", (new_fleet(),))
-        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        self._db.execute("COMMIT")

@@ -1,12 +1,14 @@
-"""From the journal's rows back to what was open."""
+"""From the journal's rows back to records, and by the core's fold to what was open."""
 
 from collections.abc import Iterator
 
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, GameEnded
-from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
+from tzar_actors.core.fold import fold
+from tzar_actors.core.queue import OpenEvaluation, RunningAttempt
+from tzar_actors.core.records import AttemptEndedRecord, AttemptRecord, EvaluationRecord, GameEndedRecord, Record
 from tzar_actors.journal.journal import Journal, JournalError
 
-__all__ = ["open_evaluations"]
+__all__ = ["open_evaluations", "open_records"]
 
 
 def open_evaluations(
@@ -19,37 +21,34 @@ def open_evaluations(
         now: monotonic seconds, to which the times of acceptance are translated.
         wall: seconds since 1970 at the same moment.
     """
+    for restored in fold(open_records(journal), now, wall):
+        yield restored.evaluation, restored.running
+
+
+def open_records(journal: Journal) -> Iterator[Record]:
+    """The records of all evaluations that have no outcome, as far as they were committed.
+
+    Raises:
+        JournalError: a row holds something else than it should.
+    """
     asked_rows, game_rows, attempt_rows = journal.open_rows()
-    evaluations: dict[str, OpenEvaluation] = {}
-    running: dict[str, list[RunningAttempt]] = {}
+    decode = journal.codec.decode
     for packed, accepted_at in asked_rows:
-        asked = journal.codec.decode(packed)
-        if not isinstance(asked, Evaluation):
-            raise JournalError(f"the journal {journal.path} holds a {type(asked).__name__} where an evaluation belongs")
-        open_ = OpenEvaluation(asked, now - max(0.0, wall - accepted_at))
-        open_.games = [Game(open_, i) for i in range(len(asked.seeds))]
-        evaluations[asked.key] = open_
-        running[asked.key] = []
+        if not isinstance(asked := decode(packed), Evaluation):
+            raise _misplaced(journal, asked, "an evaluation")
+        yield EvaluationRecord(asked, accepted_at)
     for key, index, packed in game_rows:
-        ended = journal.codec.decode(packed)
-        if isinstance(ended, GameEnded):
-            game = evaluations[key].games[index]
-            game.ended, game.state = ended, "ended"
-    for key, index, attempt, vm, incarnation, packed in sorted(attempt_rows, key=lambda row: _age(row[2])):
-        game = evaluations[key].games[index]
-        if game.ended is not None:
-            continue
+        if not isinstance(ended := decode(packed), GameEnded):
+            raise _misplaced(journal, ended, "a game's end")
+        yield GameEndedRecord(key, index, ended)
+    for key, index, attempt, vm, incarnation, packed in attempt_rows:
+        yield AttemptRecord(attempt, key, index, vm, incarnation)
         if packed is None:
-            running[key].append(RunningAttempt(attempt, game, vm, incarnation, now))
             continue
-        story = journal.codec.decode(packed)
-        if isinstance(story, AttemptStory):
-            game.stories.append(story)
-            game.avoid |= {story.vm}
-    for key, open_ in evaluations.items():
-        yield open_, tuple(running[key])
+        if not isinstance(story := decode(packed), AttemptStory):
+            raise _misplaced(journal, story, "an attempt's story")
+        yield AttemptEndedRecord(key, index, story)
 
 
-def _age(attempt: str) -> tuple[int, int]:
-    epoch, _, number = attempt.partition(".")
-    return int(epoch), int(number)
+def _misplaced(journal: Journal, found: object, wanted: str) -> JournalError:
+    return JournalError(f"the journal {journal.path} holds a {type(found).__name__} where {wanted} belongs")

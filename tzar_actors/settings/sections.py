@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tzar_actors.settings.section import Count, Name, Port, Seconds, Section, Text, allowing
 
-__all__ = ["Fleet", "Heartbeat", "Host", "Limits", "LocalHost", "Log", "Recovery"]
+__all__ = ["Fleet", "Heartbeat", "Host", "Limits", "LocalHost", "Log", "Recovery", "Retention"]
 
 
 class Fleet(Section):
@@ -156,8 +156,34 @@ class Limits(Section):
 
     genome_mib: Count = Field(default=64, description="The largest genome, in MiB.")
     queue: Count = Field(default=100_000, description="How many evaluations may be open at once.")
+    spool_gib: Count = Field(
+        default=16,
+        description="How much large genomes may take in the spool, in GiB. Beyond it those whose evaluations have"
+        " ended are removed, oldest first; when that does not help, no further ones are taken (`spool_full`).",
+    )
+    disk_low_mib: Count = Field(
+        default=512,
+        description="With less free on the disk of the state folder, in MiB, no new evaluation is taken (`disk_full`)"
+        " until there is a quarter more; what was accepted is played on.",
+    )
     cache_mib: Count = Field(
         default=512, description="How much disk an agent keeps for genomes that may be asked for again, in MiB."
+    )
+
+
+class Retention(Section):
+    """How long evaluations that have ended are known: their outcomes, their attempts and their genomes.
+
+    A key that is not known any more is a new one. What ended within the last hour is kept in any case.
+    """
+
+    keep_days: Annotated[float, Field(strict=True, gt=0)] = Field(
+        default=30.0, description="Days after its end for which an evaluation is kept."
+    )
+    journal_gib: Count = Field(
+        default=8,
+        description="How much the journal may hold, in GiB. Beyond it evaluations that have ended go before their time,"
+        " oldest first. The file does not shrink: room that is freed in it is used again.",
     )
 
 

@@ -10,7 +10,7 @@ from tzar_actors.errors import ConfigError
 from tzar_actors.settings.complaints import complaints
 from tzar_actors.settings.evaluators import Evaluator
 from tzar_actors.settings.section import Section, beneath
-from tzar_actors.settings.sections import Fleet, Heartbeat, Host, Limits, Log, Recovery
+from tzar_actors.settings.sections import Fleet, Heartbeat, Host, Limits, Log, Recovery, Retention
 
 __all__ = ["Settings"]
 
@@ -27,6 +27,7 @@ class Settings(Section):
     heartbeat: Heartbeat = Field(default=Heartbeat(), description="How soon a silent agent counts as lost.")
     recovery: Recovery = Field(default=Recovery(), description="How a VM that failed comes back.")
     limits: Limits = Field(default=Limits(), description="Bounds.")
+    retention: Retention = Field(default=Retention(), description="How long evaluations that have ended are known.")
     log: Log = Field(default=Log(), description="The log of events.")
 
     @property
