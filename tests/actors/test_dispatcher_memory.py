@@ -36,6 +36,7 @@ def dispatcher(tmp_path):
                 blame=BlamePolicy(),
                 genome_limit_bytes=1000,
                 queue_limit=1000,
+                shortage=lambda needs_spool: None,
             )
         )
 
