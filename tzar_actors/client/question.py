@@ -5,6 +5,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from tzar_actors.client.genomes import Blob
@@ -78,6 +79,7 @@ def check_key(key: str) -> str:
     return key
 
 
+@lru_cache(maxsize=64)  # a trainer asks for the same games again and again
 def game_seeds(seed: int, games: int) -> tuple[int, ...]:
     """The seeds of a call's games: the first 63 bits of the SHA-256 of "seed:game".
 

@@ -42,6 +42,7 @@ __all__ = ["ControlServer", "Heartbeats"]
 _READ_AT_ONCE_BYTES: Final = 100_000  # in one turn, and 500 for each frame: much to read keeps nobody waiting
 _ACKNOWLEDGE_S: Final = 0.05  # an agent in no hurry is woken once for many acknowledgements
 _ACKNOWLEDGED_AT_ONCE: Final = 4_000
+_MORE: Final = zmq.SNDMORE | zmq.NOBLOCK  # made once: an enumeration's `|` costs as much as sending does
 _OVERDUE_S: Final = 30.0  # after a game's own limit: the agent should have ended it by itself
 _SEND_QUEUE: Final = 10_000  # messages that wait for a peer that does not read
 
@@ -155,11 +156,10 @@ class ControlServer:
         if peer is None:
             return False
         if isinstance(message, Play):
-            order = Playing(message.attempt, message.evaluation, message.game, message.digest)
-            self.watch(vm, order, message.time_limit_s)
+            self.watch(vm, message, message.time_limit_s)
         return self._send_to(peer, self._codec.encode(message))
 
-    def watch(self, vm: str, order: Playing, time_limit_s: float) -> None:
+    def watch(self, vm: str, order: Play | Playing, time_limit_s: float) -> None:
         """The VM's agent has this order: its actor is told when it has not ended a while after its limit.
 
         Args:
@@ -191,7 +191,7 @@ class ControlServer:
 
     def _send_to(self, peer: Peer, frame: bytes) -> bool:
         try:
-            self._socket.send(peer.route, zmq.SNDMORE | zmq.NOBLOCK)
+            self._socket.send(peer.route, _MORE)
             self._socket.send(frame, zmq.NOBLOCK)
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):

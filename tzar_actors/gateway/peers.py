@@ -6,7 +6,7 @@ from typing import Any
 import pykka
 
 from tzar_actors.actors.messages import AgentResult
-from tzar_agent.protocol.messages import Hello, Playing
+from tzar_agent.protocol.messages import Hello, Play, Playing
 
 __all__ = ["AgentPeer", "Peers", "Stranger", "TrainerPeer"]
 
@@ -35,7 +35,9 @@ class AgentPeer:
     late_s: float  # the loop's lateness when it was heard
     hello: Hello
     missed: list[AgentResult] = field(default_factory=list)  # they came while its VM's actor was being replaced
-    orders: dict[str, tuple[Playing, float]] = field(default_factory=dict)  # what it plays first; with its time limit
+    orders: dict[str, tuple[Play | Playing, float]] = field(
+        default_factory=dict
+    )  # with time limits; it plays the first
     play_due: float | None = None  # when what it plays must have ended, by our clock
     progress: int = 0
     load: float = 0.0
@@ -45,6 +47,8 @@ class AgentPeer:
     def as_hello(self) -> Hello:
         """What the agent would say of itself if it came now."""
         playing = next((playing for playing, _ in self.orders.values()), None)
+        if isinstance(playing, Play):
+            playing = Playing(playing.attempt, playing.evaluation, playing.game, playing.digest)
         kept = tuple(message.result.attempt for message in self.missed)
         return replace(self.hello, playing=playing, kept=kept)
 
