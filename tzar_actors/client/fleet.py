@@ -15,7 +15,7 @@ from tzar_actors.client.connection import Connection
 from tzar_actors.client.future import EvaluationFuture
 from tzar_actors.client.genomes import Blob, GenomeStore
 from tzar_actors.client.protocol import AskOutcomes, AskStatus, Shutdown, Submission
-from tzar_actors.client.question import Question, check_key, game_seeds
+from tzar_actors.client.question import Question, check_key, check_keys, game_seeds
 from tzar_actors.client.results import (
     EvaluationResult,
     FleetStatus,
@@ -103,6 +103,8 @@ class Fleet:
             ValueError: an argument is not allowed.
         """
         question = Question.of(params, games, seed, seeds, generation, deadline_s)
+        if keys is not None:
+            check_keys(keys)
         done: queue.SimpleQueue[tuple[int, str, EvaluationEnded | BaseException]] = queue.SimpleQueue()
         return self._evaluate(iter(genomes), question, keys, order, done)
 
@@ -223,8 +225,6 @@ class Fleet:
                     if keys is not None and index >= len(keys):
                         raise ValueError(f"there are {len(keys)} keys and more genomes; each needs its own")
                     key, is_fresh = (self._new_key(), True) if keys is None else (keys[index], False)
-                    if key in open_keys:
-                        raise ValueError(f"keys[{index}] is {key!r}, as keys[{open_keys[key]}]; each needs its own")
                     try:
                         submission = self._submission(genome, key, is_fresh, question)
                     except RejectedError as error:

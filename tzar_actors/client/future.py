@@ -26,10 +26,11 @@ class EvaluationFuture(Future[EvaluationResult]):
         Returns:
             False: it had ended already.
         """
-        if self.done():
+        # First here, and only then there: what the connection's thread answers to it comes before this one goes on.
+        if self.cancelled() or not super().cancel():
             return False
         self._withdraw(self)
-        return super().cancel()
+        return True
 
     def answer(self, answer: EvaluationEnded | BaseException) -> None:
         """What the connection says when the outcome is there, or why there is none."""

@@ -12,7 +12,7 @@ from tzar_actors.client.genomes import Blob
 from tzar_actors.core.evaluation import Evaluation
 from tzar_agent.protocol.codec import pack_value
 
-__all__ = ["Question", "check_key", "game_seeds"]
+__all__ = ["Question", "check_key", "check_keys", "game_seeds"]
 
 _PARAMS_LIMIT_BYTES: Final = 256 * 1024
 _KEY_LIMIT_BYTES: Final = 200
@@ -77,6 +77,18 @@ def check_key(key: str) -> str:
     if not 0 < len(key.encode("utf-8", "replace")) <= _KEY_LIMIT_BYTES:
         raise ValueError(f"key: {key[:40]!r} is not allowed; allowed is a text of 1 to {_KEY_LIMIT_BYTES} bytes")
     return key
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Nothing, if these can be the keys of one call.
+
+    Raises:
+        ValueError: one is none, or stands twice among them.
+    """
+    places: dict[str, int] = {}
+    for index, key in enumerate(keys):
+        if (earlier := places.setdefault(check_key(key), index)) != index:
+            raise ValueError(f"keys[{index}] is {key!r}, as keys[{earlier}]; each needs its own")
 
 
 @lru_cache(maxsize=64)  # a trainer asks for the same games again and again
