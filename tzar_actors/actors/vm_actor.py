@@ -241,7 +241,7 @@ class VmActor(MachineActor[VmCommand]):
             self._show_idle()
         if self._hello is not None and self._hello.playing and self._hello.playing.attempt == result.attempt:
             self._hello = replace(self._hello, playing=None)
-        self._row.games_played += 1
+        self._row.games_played += result.status != "cancelled"
         self._wiring.dispatcher.tell(Reported(self.loop.now(), self._vm, message.incarnation, result))
         if result.status == "agent_fault":
             return self._step(AgentFaulted(f"its agent could not play: {result.reason}"))
