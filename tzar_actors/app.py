@@ -47,7 +47,7 @@ from tzar_agent.protocol.messages import PROTOCOL_VERSION, Welcome
 __all__ = ["supervise"]
 
 _STALL_S: Final = 60.0  # a disk may hang for some seconds; a loop that has not turned for a minute never will
-_LOG_S: Final = 0.02  # in which events are written: a record of the log costs as much for one as for many
+_LOG_S: Final = 0.02  # in which events are written, without a pause: a record costs as much for one as for many
 _SPEC_LIMIT_BYTES: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
 _GIB: Final = 1024 * _MIB
@@ -93,14 +93,18 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     log_due: list[Timer] = []
 
     def flush_log() -> None:
-        log_due.clear()
+        while log_due:
+            log_due.pop().cancel()
         log.flush()
 
-    def finish_turn() -> None:
+    def finish_turn() -> Callable[[], None] | None:
         for flush in flush_desk:
             flush()
-        if log.is_waiting and not log_due:
+        if not log.is_waiting:
+            return None
+        if not log_due:
             log_due.append(loop.call_later(_LOG_S, flush_log))
+        return flush_log
 
     loop = Loop(time.monotonic, waiter, commit=journal.commit, finish_turn=finish_turn)
     server, trainer = load_or_make_keys(state_dir)
