@@ -1,6 +1,5 @@
 """One VM: steps its machine, calls its driver, and speaks with its agent."""
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -61,7 +60,6 @@ from tzar_actors.core.vm_events import (
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import PowerState, VmStatus
 from tzar_actors.events import catalogue
-from tzar_actors.gateway.keys import KeyPair
 from tzar_agent.protocol.identity import Identity
 from tzar_agent.protocol.messages import Playing
 
@@ -233,7 +231,7 @@ class VmActor(MachineActor[VmCommand]):
         self._wiring.dispatcher.tell(VmReady(self.loop.now(), self._vm, incarnation, playing, kept))
 
     def _boot(self, boot: Boot) -> None:
-        keys = KeyPair.make()
+        keys = self._wiring.chance.keys()
         self._row.incarnation = boot.incarnation
         self._show_no_agent("booting", "")
         self.journal.append(IncarnationRecord(self._vm, self._host.name, boot.incarnation, keys.public))
@@ -246,7 +244,7 @@ class VmActor(MachineActor[VmCommand]):
             server_key=self._wiring.server_key,
             public_key=keys.public,
             secret_key=keys.secret,
-            entropy=secrets.token_hex(32),
+            entropy=self._wiring.chance.entropy(),
             time=self._wiring.wall(),
             orphan_s=self._host.orphan_s,
         )

@@ -1,6 +1,5 @@
 """Owns one VmActor: says how its VM comes back after a failure, and replaces the actor itself when it dies."""
 
-import random
 from collections.abc import Iterable
 from typing import Any, assert_never
 
@@ -79,7 +78,7 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
                 self._desired = desired
                 self._tell_actor(message)
             case VmHasFailed(_, _, cause):
-                return self._step(VmFailed(self.loop.now(), random.random(), cause))
+                return self._step(VmFailed(self.loop.now(), self._wiring.chance.draw(), cause))
             case VmHasSettled():
                 return self._step(VmSettled())
             case VmActorDied(generation, error):
@@ -128,7 +127,7 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
         # Its mail is lost, a result perhaps among it: what it played is played again.
         self._wiring.dispatcher.tell(VmGone(self.loop.now(), self._vm, f"its actor failed: {error}"))
         self._generation += 1
-        self._actor_deaths, (decision,) = self._actor_deaths.step(Failed(self.loop.now(), random.random()))
+        self._actor_deaths, (decision,) = self._actor_deaths.step(Failed(self.loop.now(), self._wiring.chance.draw()))
         if not isinstance(decision, Restart):
             raise SystemExit(f"the actor of VM {self._vm} failed {len(decision.failures)} times: {error}")
         self.set_timer("actor", decision.after_s)
