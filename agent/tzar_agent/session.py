@@ -169,7 +169,8 @@ class Session:
             case Play():
                 return self._play(at, message) if self.welcome else [Note("warning", "an order before the welcome")]
             case ResultAck(attempts):
-                known = [attempt for attempt in attempts if attempt in self.kept]
+                # Once each: a result that was sent twice, by a cancel that crossed it, is acknowledged twice.
+                known = [attempt for attempt in dict.fromkeys(attempts) if attempt in self.kept]
                 for attempt in known:
                     del self.kept[attempt]
                 return [Forget(attempt) for attempt in known]
