@@ -102,6 +102,12 @@ def test_a_game_is_fetched_started_scored_kept_and_forgotten_when_acknowledged()
     assert session.step(Received(5.0, ResultAck(("a1",)))) == []
 
 
+def test_a_result_that_is_acknowledged_twice_at_once_is_forgotten_once():
+    session = fresh(kept=("a1", "a2"))
+    assert session.step(Received(5.0, ResultAck(("a1", "a2", "a1")))) == [Forget("a1"), Forget("a2")]
+    assert not session.kept
+
+
 def test_a_game_that_ends_at_once_sends_no_progress():
     session = welcomed()
     play = order()
