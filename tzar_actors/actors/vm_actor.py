@@ -206,13 +206,17 @@ class VmActor(MachineActor[VmCommand]):
 
     def _result(self, message: AgentResult) -> Iterable[VmCommand]:
         result = message.result
+        # A fault kept from an earlier incarnation was answered by its reset, and must not cost another one.
+        has_fault = result.status == "agent_fault" and self._row.attempt == result.attempt
         if self._row.attempt == result.attempt:
             self._show_idle()
         if self._agent is not None and self._agent.playing and self._agent.playing.attempt == result.attempt:
             self._agent.playing = None
         self._row.games_played += 1
+        if has_fault:  # said first, or the dispatcher would give it the next game, only to lose that as well
+            self._wiring.dispatcher.tell(VmAway(self._vm))
         self._wiring.dispatcher.tell(Reported(self.loop.now(), self._vm, message.incarnation, result))
-        if result.status == "agent_fault":
+        if has_fault:
             return self._step(AgentFaulted(f"its agent could not play: {result.reason}"))
         return ()
 

@@ -156,7 +156,7 @@ class SimulatedGateway:
         """An agent said this. One that has not said hello on its connection is not heard."""
         if self._doom.is_dead:
             return
-        if isinstance(message, Hello):
+        if isinstance(message, Hello) and self.peers.get(connection.vm) is not connection:
             self._came(connection, message)
         elif self.peers.get(connection.vm) is connection and isinstance(message, Result):
             if (timer := self._overdue.get(connection.vm)) is not None and connection.attempt == message.attempt:
@@ -186,8 +186,7 @@ class SimulatedGateway:
         if owner != (hello.vm, hello.incarnation) or hello.vm not in self._actors:
             connection.down(Unwelcome("incarnation", f"{hello.vm} is not at incarnation {hello.incarnation}"))
             return
-        if self.peers.get(hello.vm) is not connection:
-            self._drop(hello.vm)
+        self._drop(hello.vm)
         self.peers[hello.vm] = connection
         connection.came(hello)
         self._laws.came(hello)

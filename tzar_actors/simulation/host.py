@@ -15,6 +15,7 @@ from tzar_agent.protocol.identity import Identity
 
 if TYPE_CHECKING:
     from tzar_actors.simulation.laws import Laws
+    from tzar_actors.simulation.watch import Care
 
 __all__ = ["SimulatedHost", "SimulatedLane"]
 
@@ -138,24 +139,24 @@ class SimulatedLane(LoopActor):
         surroundings: the world's shared parts.
         host: the host it reaches.
         doom: when this life is to end.
-        working: the VMs that a lane of this life has a call for.
+        care: is told which VMs there are calls for.
     """
 
     def __init__(
-        self, loop: Loop, surroundings: Surroundings, host: SimulatedHost, doom: Doom, working: dict[str, float]
+        self, loop: Loop, surroundings: Surroundings, host: SimulatedHost, doom: Doom, care: "Care"
     ) -> None:
         super().__init__(loop)
         self._world = surroundings
         self._host = host
         self._doom = doom
-        self._working = working
+        self._care = care
         self._waiting: deque[DriverCall | HostQuestion] = deque()
         self._is_busy = False
 
     def on_receive(self, message: Any) -> None:
         """Pykka's hook: one call."""
         if isinstance(message, DriverCall):
-            self._working[message.vm] = self._world.now
+            self._care.begins(message.vm)
         self._waiting.append(message)
         if not self._is_busy:
             self._next()
@@ -181,7 +182,7 @@ class SimulatedLane(LoopActor):
         answer: CallAnswer | HostAnswer
         if isinstance(message, DriverCall):
             machine_id, error, refused = self._host.call(message)
-            self._working.pop(message.vm, None)
+            self._care.ends(message.vm)
             answer = CallAnswer(message.generation, message.verb, seconds, machine_id, error, refused)
         else:
             answer = self._host.ask(message.asked_at)

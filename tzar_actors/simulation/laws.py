@@ -41,7 +41,7 @@ class Asked:
     ended: EvaluationEnded | None = None
     encoded: bytes = b""
     is_seen: bool = False
-    attempts: dict[int, list[str]] = field(default_factory=dict)  # VMs that were ordered each game, in order
+    tried: dict[int, set[str]] = field(default_factory=dict)  # VMs that were to play each game
     failed_on: dict[int, set[str]] = field(default_factory=dict)  # VMs that failed each game
 
 
@@ -87,9 +87,8 @@ class Laws:
     def recorded(self, record: Record) -> None:
         """The journal was given a record; it is not committed yet."""
         match record:
-            case AttemptRecord(attempt, key, _, vm, incarnation):
-                self._key_of[attempt] = key
-                self._incarnation_of[attempt] = (vm, incarnation)
+            case AttemptRecord():
+                self._attempted(record)
             case EvaluationRecord(asked, _):
                 self._new_accepted.append(asked.key)
             case AttemptEndedRecord(key, game, story):
@@ -202,14 +201,6 @@ class Laws:
         asked = self.keys[play.evaluation]
         if play.genome is None and play.size <= INLINE_LIMIT_BYTES:
             self.broken("no genome is lost", f"{play.attempt} of {play.evaluation} was sent without its genome")
-        tried = asked.attempts.setdefault(play.game, [])
-        if vm in asked.failed_on.get(play.game, ()) and (others := self.fleet - self.quarantined - {vm, *tried}):
-            self.broken(
-                "a retry goes elsewhere",
-                f"{play.attempt} of game {play.game} of {play.evaluation} goes to {vm}, which failed it;"
-                f" there are {', '.join(sorted(others))}",
-            )
-        tried.append(vm)
         self.fresh.pop(play.evaluation, None)
         if incarnation is None:
             return
@@ -257,6 +248,21 @@ class Laws:
         if asked.encoded != encoded:
             self.broken("one outcome", f"{key} was delivered as another outcome than the journal has")
         return asked.ended, asked
+
+    def _attempted(self, record: AttemptRecord) -> None:
+        attempt, game, vm = record.attempt, record.game, record.vm
+        asked = self.keys[record.key]
+        tried = asked.tried.setdefault(game, set())
+        is_new = attempt not in self._issued  # else it was adopted
+        if is_new and vm in asked.failed_on.get(game, ()) and (others := self.fleet - self.quarantined - tried - {vm}):
+            self.broken(
+                "a retry goes elsewhere",
+                f"{attempt} of game {game} of {record.key} goes to {vm}, which failed it;"
+                f" there are {', '.join(sorted(others))}",
+            )
+        tried.add(vm)
+        self._key_of[attempt] = record.key
+        self._incarnation_of[attempt] = (vm, record.incarnation)
 
     def _game_ended(self, key: str, game: int, ended: GameEnded) -> None:
         names = [story.attempt for story in ended.attempts]

@@ -26,7 +26,7 @@ from tzar_actors.simulation.surroundings import Surroundings
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES, PROTOCOL_VERSION, Welcome
 
 if TYPE_CHECKING:
-    from tzar_actors.simulation.watch import Watch
+    from tzar_actors.simulation.watch import Care, Watch
 
 __all__ = ["Life", "Terms"]
 
@@ -126,8 +126,7 @@ class Life:
             self.loop, welcome, terms.interval_s * terms.misses, terms.interval_s, world.rng, laws, self.doom
         )
         self._log = _Log(world, laws, watch)
-        working: dict[str, float] = {}
-        watch.supervisor_began(working)
+        care = watch.supervisor_began()
         self._others = set(pykka.ActorRegistry.get_all())
         rng = terms.rng
         self._wiring = Wiring(
@@ -140,7 +139,7 @@ class Life:
             fleet_id="simulated",
             server_key="server",
             wall=lambda: _WALL + world.now,
-            hosts=tuple(self._wire(host, world, working) for host in hosts.values()),
+            hosts=tuple(self._wire(host, world, care) for host in hosts.values()),
             vm_limits=terms.vm_limits,
             intensity=terms.intensity,
             blame=BlamePolicy(),
@@ -182,9 +181,9 @@ class Life:
                 pykka.ActorRegistry.unregister(actor)
         self._journal.close()
 
-    def _wire(self, host: SimulatedHost, world: Surroundings, working: dict[str, float]) -> HostWiring:
+    def _wire(self, host: SimulatedHost, world: Surroundings, care: "Care") -> HostWiring:
         def lane() -> "pykka.ActorRef[Any]":
-            return SimulatedLane.start(self.loop, world, host, self.doom, working)
+            return SimulatedLane.start(self.loop, world, host, self.doom, care)
 
         lanes = tuple(lane() for _ in range(_BOOTS_AT_A_TIME))
         return HostWiring(host.name, tuple(host.machines), "simulated", None, lanes, lane())

@@ -1,6 +1,6 @@
 """The laws of time: looked at every few seconds of the world. Nobody waits for ever, and no VM is forgotten."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tzar_actors.simulation.host import SimulatedHost
@@ -8,7 +8,7 @@ from tzar_actors.simulation.laws import Laws
 from tzar_actors.simulation.machine import Machine
 from tzar_actors.simulation.surroundings import Surroundings
 
-__all__ = ["Limits", "Watch"]
+__all__ = ["Care", "Limits", "Watch"]
 
 LOOK_EACH_S: Final = 10.0
 
@@ -41,10 +41,33 @@ class Limits:
         self.idle_s = 45.0
         self.idle_after_loss_s = time_limit_s + 90.0  # nobody knows that an order was lost until its game must be over
         self.forgotten_s = boot_timeout_s + grace_s + 2 * longest_delay_s + 90.0
+        self.call_s = 1200.0  # a driver call may be silent for minutes; one that never ends is forgotten with its VM
         self.open_s = 3 * 3600.0
         self.failures = rungs * (restarts + 1) + 2
         self.restarts = restarts
         self.window_s = window_s
+
+
+class Care:
+    """Which VMs a life of the supervisor has driver calls for.
+
+    Args:
+        clock: gives seconds since the world began.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.under_way: dict[str, float] = {}  # since when
+        self.ended: dict[str, float] = {}  # when
+        self._clock = clock
+
+    def begins(self, vm: str) -> None:
+        """A call for `vm` waits or is done."""
+        self.under_way[vm] = self._clock()
+
+    def ends(self, vm: str) -> None:
+        """It was answered."""
+        self.under_way.pop(vm, None)
+        self.ended[vm] = self._clock()
 
 
 class Watch:
@@ -67,7 +90,7 @@ class Watch:
         machines: Mapping[str, Machine],
     ) -> None:
         self.limits = limits
-        self.working: dict[str, float] = {}  # VMs that a driver call of this life is under way for, since when
+        self.care = Care(surroundings.agenda.clock)
         self._world = surroundings
         self._laws = laws
         self._hosts = hosts
@@ -77,12 +100,13 @@ class Watch:
         self._host_away_since: dict[str, float] = {}
         self._failures: dict[str, list[float]] = {}
 
-    def supervisor_began(self, working: dict[str, float]) -> None:
-        """A new life: it knows of no failure before, and every VM waits for it anew."""
-        self.working = working
+    def supervisor_began(self) -> Care:
+        """A new life: it knows of no failure before, and every VM waits for it anew. Returns its care."""
+        self.care = Care(self._world.agenda.clock)
         self._failures.clear()
         self._idle_since.clear()
         self._alone_since.clear()
+        return self.care
 
     def look(self) -> None:
         """Checks the laws of time."""
@@ -133,17 +157,22 @@ class Watch:
                 self._laws.broken("no healthy VM waits while games do", f"{vm} has been idle for {idle_s:.0f} s")
         else:
             self._idle_since.pop(vm, None)
-        host = self._hosts[machine.host]
-        is_cared_for = (
+        self._look_for_care(vm, machine, now)
+
+    def _look_for_care(self, vm: str, machine: Machine, now: float) -> None:
+        guest, care, limits = machine.guest, self.care, self.limits
+        began = care.under_way.get(vm)
+        if (
             (guest is not None and guest.is_sound)
-            or vm in self.working
+            or (began is not None and now - began < limits.call_s)
             or vm in self._laws.quarantined
-            or host.driver.unreachable
-        )
-        if is_cared_for:
+            or self._hosts[machine.host].driver.unreachable
+        ):
             self._alone_since.pop(vm, None)
-        elif now - self._alone_since.setdefault(vm, now) > limits.forgotten_s:
-            alone_s = now - self._alone_since[vm]
+            return
+        since = self._alone_since.setdefault(vm, now)
+        alone_s = now - max(since, care.ended.get(vm, since))
+        if alone_s > limits.forgotten_s:
             self._laws.broken("no VM is forgotten", f"nobody has cared for {vm} for {alone_s:.0f} s")
 
     def _look_at_the_oldest(self, now: float) -> None:

@@ -1,0 +1,19 @@
+"""What simulated worlds have found in the product: each once, so that it is not lost again."""
+
+from tzar_actors.simulation.faults import Faults
+
+
+def statuses(world):
+    return [
+        story.status
+        for asked in world.laws.keys.values()
+        for game in asked.ended.games
+        for story in game.attempts
+    ]
+
+
+def test_an_agent_that_cannot_play_costs_no_other_game_an_attempt(run_world):
+    world = run_world(3, Faults(agent_fault=0.1))
+    ended = statuses(world)
+    assert ended.count("agent_fault") > 3
+    assert "lost" not in ended, "the next game was given to a VM that was being given up"
