@@ -61,6 +61,7 @@ from tzar_agent.protocol.messages import (
 __all__ = ["Session"]
 
 ANSWER_WITHIN_S = 10.0  # a dial or a hello that got no answer for so long is given up
+RESEND_S = 20.0  # a result that was not acknowledged for so long is sent again
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0  # between two dials
 KEPT_NAMED = 4_000  # names in one hello, so that it stays below the frame's limit with the longest names
 
@@ -98,6 +99,7 @@ class Session:
         self.dial_at: float | None = at
         self.answer_by: float | None = None
         self.beat_at: float | None = None
+        self.reported_at = at  # when a result was last sent
         self.beats = 0
         self.failures = 0
         self.heard_at = at
@@ -153,7 +155,9 @@ class Session:
 
     def next_at(self) -> float:
         """Monotonic seconds at which the next `Tick` is due."""
-        moments = [self.dial_at, self.answer_by, self.beat_at, self._silent_at(), self._orphan_at()]
+        moments = [
+            self.dial_at, self.answer_by, self.beat_at, self._resend_at(), self._silent_at(), self._orphan_at()
+        ]  # fmt: skip
         if self.job is not None:
             moments.append(self.job.next_at())
             if self.welcome is not None:
@@ -194,7 +198,7 @@ class Session:
         self.beat_at = at + self.interval
         commands: list[Command] = [Adopt(welcome)]
         commands += self._equip()
-        commands += [Resend(attempt) for attempt in self.kept]
+        commands += self._resend(at)
         if self.job is not None and self.job.stage == "fetching":
             commands.append(Obtain(self.job.play))  # whoever was asked for the rest may be gone
         return commands
@@ -237,7 +241,7 @@ class Session:
         if job.play.attempt == play.attempt:
             return []
         reason = f"the agent is busy with attempt {job.play.attempt} ({job.stage}); it plays one game at a time"
-        return self._report(result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
+        return self._report(at, result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
 
     def _cancel(self, at: float, attempt: str) -> list[Command]:
         job = self._job_of(attempt)
@@ -268,15 +272,20 @@ class Session:
 
     def _finish(self, job: Job, at: float, verdict: Verdict) -> list[Command]:
         self.job = None
-        commands = self._report(result_of(job.play, job.seconds(at), verdict))
+        commands = self._report(at, result_of(job.play, job.seconds(at), verdict))
         commands += self._equip()
         if self.is_orphan:
             commands.append(Exit("no supervisor was heard; the last game is done and its result is kept"))
         return commands
 
-    def _report(self, result: Result) -> list[Command]:
+    def _report(self, at: float, result: Result) -> list[Command]:
         self.kept[result.attempt] = None
+        self.reported_at = at
         return [Keep(result, send=self.welcome is not None)]
+
+    def _resend(self, at: float) -> list[Command]:
+        self.reported_at = at
+        return [Resend(attempt) for attempt in self.kept]
 
     def _equip(self) -> list[Command]:
         if self.job is not None or self.wanted is None or self.wanted == self.evaluator:
@@ -312,6 +321,9 @@ class Session:
             job = self.job
             state: AgentState = "idle" if job is None else "fetching" if job.stage == "fetching" else "playing"
             commands.append(Beat(self.beats, state, job.play.attempt if job else None, job.count if job else 0))
+        resend_at = self._resend_at()
+        if resend_at is not None and at >= resend_at:
+            commands += self._resend(at)
         if self.job is not None:
             if (verdict := self.job.overdue(at)) is not None:
                 commands += self._end(self.job, verdict)
@@ -331,6 +343,9 @@ class Session:
             attempt, self.job = self.job.play.attempt, None
             return [Abandon(attempt), Exit(reason)]
         return [Note("warning", f"{reason}; the agent ends when its game is done")]
+
+    def _resend_at(self) -> float | None:
+        return None if self.welcome is None or not self.kept else self.reported_at + RESEND_S
 
     def _silent_at(self) -> float | None:
         return None if self.welcome is None else self.heard_at + self.misses * self.interval
