@@ -4,12 +4,7 @@ from tzar_actors.simulation.faults import Faults
 
 
 def statuses(world):
-    return [
-        story.status
-        for asked in world.laws.keys.values()
-        for game in asked.ended.games
-        for story in game.attempts
-    ]
+    return [story.status for asked in world.laws.keys.values() for game in asked.ended.games for story in game.attempts]
 
 
 def test_an_agent_that_cannot_play_costs_no_other_game_an_attempt(run_world):
@@ -17,3 +12,7 @@ def test_an_agent_that_cannot_play_costs_no_other_game_an_attempt(run_world):
     ended = statuses(world)
     assert ended.count("agent_fault") > 3
     assert "lost" not in ended, "the next game was given to a VM that was being given up"
+
+
+def test_a_lost_result_of_an_adopted_game_does_not_keep_its_vm_waiting_for_ever(run_world):
+    run_world(2, Faults(message_lost=0.2, supervisor_kill_h=6.0), minutes=90.0)

@@ -46,6 +46,10 @@ class Gateway(Protocol):
         """Sends to the VM's agent. False: it is not connected, so nothing was sent."""
         ...
 
+    def watch(self, vm: str, attempt: str, time_limit_s: float) -> None:
+        """The VM's agent plays this: its actor is told when it has not ended a while after its limit, from now on."""
+        ...
+
     def acknowledge(self, vm: str, attempt: str) -> None:
         """Tells the VM's agent, soon, that it may forget this result."""
         ...

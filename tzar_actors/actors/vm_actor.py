@@ -230,6 +230,8 @@ class VmActor(MachineActor[VmCommand]):
         else:
             self._row.state, self._row.attempt = "playing", playing.attempt
             self._row.evaluation, self._row.game = playing.evaluation, playing.game
+            # Ordered on an earlier connection, or by an earlier supervisor: nobody else knows that it must end.
+            self._wiring.gateway.watch(self._vm, playing.attempt, self._wiring.time_limit_s)
         seconds = self.loop.now() - self._booted_at if self._booted_at is not None else 0.0
         self.log(catalogue.VmReady(self._vm, incarnation, pid, seconds, adopted))
         self._wiring.dispatcher.tell(VmReady(self.loop.now(), self._vm, incarnation, playing, kept))

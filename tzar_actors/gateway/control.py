@@ -146,9 +146,13 @@ class ControlServer:
         if peer is None:
             return False
         if isinstance(message, Play):
-            peer.attempt = message.attempt
-            peer.play_due = self._loop.now() + message.time_limit_s + _OVERDUE_S
+            self.watch(vm, message.attempt, message.time_limit_s)
         return self._send_to(peer, self._codec.encode(message))
+
+    def watch(self, vm: str, attempt: str, time_limit_s: float) -> None:
+        """The VM's agent plays this: its actor is told when it has not ended a while after its limit, from now on."""
+        if (peer := self.peers.agents.get(vm)) is not None:
+            peer.attempt, peer.play_due = attempt, self._loop.now() + time_limit_s + _OVERDUE_S
 
     def acknowledge(self, vm: str, attempt: str) -> None:
         """Tells the VM's agent, soon, that it may forget this result. Is it not connected, it will send it again."""

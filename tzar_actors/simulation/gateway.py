@@ -4,7 +4,6 @@ It counts no heartbeats: a connection says when it has fallen silent, and the ga
 real one would.
 """
 
-from collections.abc import Callable
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -137,9 +136,23 @@ class SimulatedGateway:
         if peer is None:
             return False
         if isinstance(message, Play):
-            self._watch(vm, message.attempt, message.time_limit_s + _OVERDUE_S)
+            self.watch(vm, message.attempt, message.time_limit_s)
         peer.down(message)
         return True
+
+    def watch(self, vm: str, attempt: str, time_limit_s: float) -> None:
+        """See `Gateway`."""
+        if (connection := self.peers.get(vm)) is None:
+            return
+        connection.attempt = attempt
+        if (timer := self._overdue.get(vm)) is not None:
+            timer.cancel()
+
+        def overdue() -> None:
+            if self.peers.get(vm) is connection and connection.silent_since is None:
+                self._tell(vm, AgentOverdue(attempt, _OVERDUE_S))
+
+        self._overdue[vm] = self._loop.call_later(time_limit_s + _OVERDUE_S, overdue)
 
     def acknowledge(self, vm: str, attempt: str) -> None:
         """See `Gateway`."""
@@ -207,18 +220,6 @@ class SimulatedGateway:
             self._drop(connection.vm)
             self._tell(connection.vm, AgentQuiet(seconds))
 
-    def _watch(self, vm: str, attempt: str, seconds: float) -> None:
-        connection = self.peers[vm]
-        connection.attempt = attempt
-        if (timer := self._overdue.get(vm)) is not None:
-            timer.cancel()
-
-        def overdue() -> None:
-            if self.peers.get(vm) is connection and connection.silent_since is None:
-                self._tell(vm, AgentOverdue(attempt, _OVERDUE_S))
-
-        self._overdue[vm] = self._loop.call_later(seconds, overdue)
-
     def _send_acknowledgements(self) -> None:
         waiting, self._acknowledged = self._acknowledged, {}
         for vm, attempts in waiting.items():
@@ -229,5 +230,3 @@ class SimulatedGateway:
         actor = self._actors.get(vm)
         if actor is not None and actor.is_alive():
             actor.tell(message)
-
-

@@ -44,7 +44,7 @@ from tzar_agent.events import (
 )
 from tzar_agent.protocol.identity import Identity
 from tzar_agent.protocol.messages import Control, Evidence, Play, Result
-from tzar_agent.session import Session, Who
+from tzar_agent.session import RESEND_S, Session, Who
 
 if TYPE_CHECKING:
     from tzar_actors.simulation.machine import Machine
@@ -314,8 +314,11 @@ class Guest:
         moments = [session.dial_at, session.answer_by]
         if session.job is not None:
             moments.append(session.job.next_at())
-        if session.welcome is not None and not self.is_sound:
-            moments.append(session.heard_at + session.misses * session.interval)
+        if session.welcome is not None:
+            if not self.is_sound:
+                moments.append(session.heard_at + session.misses * session.interval)
+            if session.kept:
+                moments.append(session.reported_at + RESEND_S)
         due = min((moment for moment in moments if moment is not None), default=None)
         if due is None:
             return

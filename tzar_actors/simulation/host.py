@@ -142,9 +142,7 @@ class SimulatedLane(LoopActor):
         care: is told which VMs there are calls for.
     """
 
-    def __init__(
-        self, loop: Loop, surroundings: Surroundings, host: SimulatedHost, doom: Doom, care: "Care"
-    ) -> None:
+    def __init__(self, loop: Loop, surroundings: Surroundings, host: SimulatedHost, doom: Doom, care: "Care") -> None:
         super().__init__(loop)
         self._world = surroundings
         self._host = host
@@ -189,5 +187,3 @@ class SimulatedLane(LoopActor):
         if message.reply_to.is_alive():
             message.reply_to.tell(answer)
         self._next()
-
-

@@ -301,7 +301,9 @@ class Laws:
             got = [game.fitness for game in outcome.games]
             mean = sum(right) / len(right)
             if got != right or outcome.fitness is None or abs(outcome.fitness - mean) > _CLOSE:
-                self.broken("a fitness is that of its genome", f"{outcome.key}: {outcome.fitness} of {got}, not {right}")
+                self.broken(
+                    "a fitness is that of its genome", f"{outcome.key}: {outcome.fitness} of {got}, not {right}"
+                )
             if world.genomes.is_poison(evaluation.digest):
                 self.broken("a fitness is that of its genome", f"{outcome.key} scored though it cannot be played")
         if outcome.outcome == "genome_failed":

@@ -38,7 +38,9 @@ class Violation(TzarError):
 
     def __init__(self, law: str, what: str, at: float, seed: int, story: tuple[str, ...]) -> None:
         lines = "\n".join(f"  {line}" for line in story)
-        super().__init__(f"the law {law!r} is broken after {at:.3f} s with seed {seed}: {what}\nWhat came before:\n{lines}")
+        super().__init__(
+            f"the law {law!r} is broken after {at:.3f} s with seed {seed}: {what}\nWhat came before:\n{lines}"
+        )
         self.law = law
         self.what = what
         self.at = at

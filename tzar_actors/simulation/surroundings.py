@@ -78,6 +78,7 @@ class Surroundings:
     gateway: "SimulatedGateway | None" = None
     counts: Counter[str] = field(default_factory=Counter)
     evaluator_failed: set[str] = field(default_factory=set)  # attempts whose evaluator really failed
+    is_calm: bool = False
     ran_over: set[str] = field(default_factory=set)  # attempts whose game really did not end
 
     @property
@@ -101,3 +102,4 @@ class Surroundings:
     def calm(self) -> None:
         """No new fault happens from now on."""
         self.faults = self.network.faults = Faults()
+        self.is_calm = True

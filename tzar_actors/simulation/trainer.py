@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from tzar_actors.client.protocol import CancelEvaluations, Rejected, Submission, Submit
 from tzar_actors.core.evaluation import Evaluation, EvaluationEnded
 from tzar_actors.simulation.surroundings import Surroundings
-from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
 
 if TYPE_CHECKING:
     from tzar_actors.simulation.gateway import SimulatedGateway
@@ -135,7 +134,7 @@ class Trainer:
         self._is_to_ask = False
         if self.has_enough or self._gateway is None:
             return
-        fresh = []
+        fresh: list[Submission] = []
         while len(self.open) < self._depth and len(fresh) < _AT_ONCE:
             question = self._question()
             self.open[question.evaluation.key] = question
@@ -160,7 +159,6 @@ class Trainer:
         digest = self._world.genomes.make(body, is_poison=is_poison)
         is_large = rng.random() < _LARGE
         size = _LARGE_BYTES if is_large else len(body)
-        assert is_large == (size > INLINE_LIMIT_BYTES)
         seeds = tuple(rng.randrange(2**31) for _ in range(rng.choice(_GAMES)))
         deadline_s = rng.uniform(*_DEADLINES_S) if rng.random() < faults.deadline else None
         evaluation = Evaluation(key, self._number // 100, digest, size, _PARAMS, seeds, deadline_s)

@@ -1,7 +1,7 @@
 """A world: hosts, VMs, trainers, faults, and the lives of one supervisor, each with the journal of the one before."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -62,10 +62,11 @@ class World:
         names = [f"vm-{number:04d}" for number in range(1, vms + 1)]
         self.laws = Laws(self.surroundings, names)
         pids = count(1000)
-        self.hosts = {f"host-{n + 1}": SimulatedHost(self.surroundings, f"host-{n + 1}", self.laws) for n in range(hosts)}
+        of_hosts = [f"host-{number}" for number in range(1, hosts + 1)]
+        self.hosts = {name: SimulatedHost(self.surroundings, name, self.laws) for name in of_hosts}
         self.machines: dict[str, Machine] = {}
         for place, vm in enumerate(names):
-            host = self.hosts[f"host-{place % hosts + 1}"]
+            host = self.hosts[of_hosts[place % hosts]]
             self.machines[vm] = host.machines[vm] = Machine(self.surroundings, vm, host.name, self.laws, pids)
         for host in self.hosts.values():
             host.driver.add_foreign(f"{host.name}-of-somebody-else", is_running=True)
@@ -130,41 +131,41 @@ class World:
                 self.laws.broken("the supervisor ends only when it is killed", str(end))
 
     def _begin(self) -> None:
-        world, faults = self.surroundings, self.surroundings.faults
+        faults = self.surroundings.faults
         self._bear()
         for machine in self.machines.values():
-            weights = {
-                machine.agent_crash: faults.agent_crash_h,
-                partial(self._crash, machine): faults.vm_crash_h,
-                partial(self._freeze, machine): faults.vm_hang_h,
-                partial(self._cut, machine): faults.partition_h,
-                partial(self._sicken, machine): faults.sick_h,
-                partial(self._hit_actor, machine): faults.actor_bug_h,
-            }
-            self._haunt(weights)
+            self._haunt(
+                (faults.agent_crash_h, machine.agent_crash),
+                (faults.vm_crash_h, partial(self._crash, machine)),
+                (faults.vm_hang_h, partial(self._freeze, machine)),
+                (faults.partition_h, partial(self._cut, machine)),
+                (faults.sick_h, partial(self._sicken, machine)),
+                (faults.actor_bug_h, partial(self._hit_actor, machine)),
+            )
         for host in self.hosts.values():
-            self._haunt({
-                lambda host=host: host.fail(world.rng.uniform(*_OUTAGE_S)): faults.host_failure_h,
-                lambda host=host: host.hide(world.rng.uniform(*_OUTAGE_S)): faults.host_unreachable_h,
-            })  # fmt: skip
+            self._haunt(
+                (faults.host_failure_h, partial(self._fail, host)),
+                (faults.host_unreachable_h, partial(self._hide, host)),
+            )
         for trainer in self.trainers:
-            self._haunt({trainer.die: faults.trainer_death_h})
-        self._haunt({self._doom: faults.supervisor_kill_h})
+            self._haunt((faults.trainer_death_h, trainer.die))
+        self._haunt((faults.supervisor_kill_h, self._doom))
 
-    def _haunt(self, weights: "dict[object, float]") -> None:
+    def _haunt(self, *fates: tuple[float, Callable[[], None]]) -> None:
         """From now on each of these happens at its rate per hour, until the world is calmed."""
-        rate = sum(weights.values()) / 3600.0
-        if rate <= 0.0:
+        rates = [rate for rate, _ in fates]
+        together = sum(rates) / 3600.0
+        if together <= 0.0:
             return
-        world, calls, shares = self.surroundings, list(weights), list(weights.values())
+        world, calls = self.surroundings, [call for _, call in fates]
 
         def strike() -> None:
-            if world.faults != Faults():
-                (call,) = world.rng.choices(calls, shares)
-                call()  # type: ignore[operator]  # they are callables, kept as keys
-                world.agenda.after(world.rng.expovariate(rate), strike)
+            if not world.is_calm:
+                (call,) = world.rng.choices(calls, rates)
+                call()
+                world.agenda.after(world.rng.expovariate(together), strike)
 
-        world.agenda.after(world.rng.expovariate(rate), strike)
+        world.agenda.after(world.rng.expovariate(together), strike)
 
     def _look(self) -> None:
         self.watch.look()
@@ -184,6 +185,12 @@ class World:
     def _cut(self, machine: Machine) -> None:
         machine.cut(self.surroundings.rng.uniform(*_CUT_S))
 
+    def _fail(self, host: SimulatedHost) -> None:
+        host.fail(self.surroundings.rng.uniform(*_OUTAGE_S))
+
+    def _hide(self, host: SimulatedHost) -> None:
+        host.hide(self.surroundings.rng.uniform(*_OUTAGE_S))
+
     def _sicken(self, machine: Machine) -> None:
         if sum(other.is_sick for other in self.machines.values()) * 4 < len(self.machines):
             self.surroundings.befall("sick VM", machine.vm)
@@ -198,7 +205,7 @@ class World:
 
     def _doom(self) -> None:
         if self.life is not None and self.life.doom.moment is None:
-            self.life.doom.moment = self.surroundings.rng.choice(_MOMENTS)  # type: ignore[assignment]
+            self.life.doom.moment = self.surroundings.rng.choice(_MOMENTS)
 
     # --- the supervisor's lives
 
@@ -238,7 +245,7 @@ class World:
             return
         left = [key for trainer in self.trainers for key in trainer.open]
         if left:
-            laws.broken("no genome is lost", f"in {_DRAIN_S:.0f} s of peace these got no outcome: {', '.join(left[:20])}")
+            laws.broken("no genome is lost", f"{_DRAIN_S:.0f} s of peace gave no outcome for {', '.join(left[:20])}")
         if laws.open:
             laws.broken("no genome is lost", f"these stay open: {', '.join(list(laws.open)[:20])}")
 
