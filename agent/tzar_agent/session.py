@@ -5,7 +5,6 @@ identity; kept results and the evaluator outlive it. `Session.next_at` says when
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import assert_never
 
 from tzar_agent.commands import (
@@ -57,23 +56,14 @@ from tzar_agent.protocol.messages import (
     Unwelcome,
     Welcome,
 )
+from tzar_agent.who import Who
 
-__all__ = ["Session"]
+__all__ = ["Session", "Who"]
 
 ANSWER_WITHIN_S = 10.0  # a dial or a hello that got no answer for so long is given up
 RESEND_S = 20.0  # a result that was not acknowledged for so long is sent again
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0  # between two dials
 KEPT_NAMED = 4_000  # names in one hello, so that it stays below the frame's limit with the longest names
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """What a hello says that never changes."""
-
-    vm: str
-    incarnation: int
-    software: str
-    pid: int
 
 
 class Session:
@@ -279,8 +269,9 @@ class Session:
         return commands
 
     def _report(self, at: float, result: Result) -> list[Command]:
+        if not self.kept:  # else the oldest one's time counts
+            self.reported_at = at
         self.kept[result.attempt] = None
-        self.reported_at = at
         return [Keep(result, send=self.welcome is not None)]
 
     def _resend(self, at: float) -> list[Command]:
@@ -321,8 +312,7 @@ class Session:
             job = self.job
             state: AgentState = "idle" if job is None else "fetching" if job.stage == "fetching" else "playing"
             commands.append(Beat(self.beats, state, job.play.attempt if job else None, job.count if job else 0))
-        resend_at = self._resend_at()
-        if resend_at is not None and at >= resend_at:
+        if (resend_at := self._resend_at()) is not None and at >= resend_at:
             commands += self._resend(at)
         if self.job is not None:
             if (verdict := self.job.overdue(at)) is not None:

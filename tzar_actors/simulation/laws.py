@@ -198,7 +198,6 @@ class Laws:
         if play.attempt in self._issued:
             self.broken("an attempt's id is new", f"{play.attempt} was issued before; now for {vm}")
         self._issued.add(play.attempt)
-        asked = self.keys[play.evaluation]
         if play.genome is None and play.size <= INLINE_LIMIT_BYTES:
             self.broken("no genome is lost", f"{play.attempt} of {play.evaluation} was sent without its genome")
         self.fresh.pop(play.evaluation, None)

@@ -7,7 +7,7 @@ from typing import Final
 
 from tzar_actors.errors import TzarError
 
-__all__ = ["Broken", "Killed", "Story", "Violation"]
+__all__ = ["Broken", "Killed", "Story", "ViolationError"]
 
 _TOLD: Final = 150
 
@@ -25,7 +25,7 @@ class Broken(BaseException):
         self.what = what
 
 
-class Violation(TzarError):
+class ViolationError(TzarError):
     """A law does not hold. The text has the seed and the story.
 
     Args:

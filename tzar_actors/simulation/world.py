@@ -20,7 +20,7 @@ from tzar_actors.simulation.laws import Laws
 from tzar_actors.simulation.life import Life, Terms
 from tzar_actors.simulation.machine import Machine
 from tzar_actors.simulation.network import Network
-from tzar_actors.simulation.story import Broken, Killed, Story, Violation
+from tzar_actors.simulation.story import Broken, Killed, Story, ViolationError
 from tzar_actors.simulation.surroundings import Surroundings
 from tzar_actors.simulation.trainer import Trainer
 from tzar_actors.simulation.watch import LOOK_EACH_S, Limits, Watch
@@ -87,7 +87,7 @@ class World:
             Seconds since it began, now and then.
 
         Raises:
-            Violation: a law is broken.
+            ViolationError: a law is broken.
         """
         agenda = self.surroundings.agenda
         try:
@@ -102,7 +102,7 @@ class World:
                 self._check_the_end()
         except Broken as broken:
             told = tuple(self.story.lines())
-            raise Violation(broken.law, broken.what, self.surroundings.now, self.seed, told) from broken
+            raise ViolationError(broken.law, broken.what, self.surroundings.now, self.seed, told) from broken
         finally:
             if self.life is not None:
                 self.life.abandon()
