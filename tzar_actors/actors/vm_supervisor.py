@@ -14,7 +14,6 @@ from tzar_actors.actors.messages import (
     VmHasFailed,
     VmHasSettled,
     VmIsQuarantined,
-    VmObserved,
     VmRecover,
 )
 from tzar_actors.actors.vm_actor import VmActor
@@ -72,8 +71,6 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
     def decide(self, message: Any) -> Iterable[SuperviseCommand]:
         """See `MachineActor`."""
         match message:
-            case VmObserved():
-                self._tell_actor(message)
             case SetDesired(desired):
                 self._desired = desired
                 self._tell_actor(message)

@@ -43,7 +43,7 @@ from tzar_agent.events import (
     Verdict,
 )
 from tzar_agent.protocol.identity import Identity
-from tzar_agent.protocol.messages import Control, Evidence, Play, Result
+from tzar_agent.protocol.messages import Control, Evidence, Play, Progress, Result
 from tzar_agent.session import RESEND_S, Session, Who
 
 if TYPE_CHECKING:
@@ -175,7 +175,8 @@ class Guest:
     def _carry_out(self, command: Command) -> None:
         match command:
             case Send(message):
-                self._say(message)
+                if not isinstance(message, Progress):  # the gateway only counts it
+                    self._say(message)
             case Keep(result, send):
                 if self._swapped is not None:
                     result = self._as_swapped(result, self._swapped)

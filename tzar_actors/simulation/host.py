@@ -39,8 +39,8 @@ class SimulatedHost:
         self.machines: dict[str, Machine] = {}
         self.failed_at = float("-inf")  # when last all its VMs failed
         self.driver = FakeDriver(name, on_start=self._started, on_stop=self._stopped)
+        self.laws = laws
         self._world = surroundings
-        self._laws = laws
         self._outages = 0
 
     def fail(self, seconds: float) -> None:
@@ -86,7 +86,7 @@ class SimulatedHost:
     def _perform(self, call: DriverCall, machine: Machine | None) -> tuple[str | None, str | None, bool]:
         driver, vm = self.driver, call.vm
         machine_id = None
-        self._laws.called(vm, call.verb, is_ours=machine is not None)
+        self.laws.called(vm, call.verb, is_ours=machine is not None)
         try:
             match call.verb:
                 case "create":
@@ -148,6 +148,7 @@ class SimulatedLane(LoopActor):
         self._host = host
         self._doom = doom
         self._care = care
+        self._laws = host.laws
         self._waiting: deque[DriverCall | HostQuestion] = deque()
         self._is_busy = False
 
@@ -155,6 +156,8 @@ class SimulatedLane(LoopActor):
         """Pykka's hook: one call."""
         if isinstance(message, DriverCall):
             self._care.begins(message.vm)
+            if message.identity is not None:
+                self._laws.booted(message.vm, message.identity)
         self._waiting.append(message)
         if not self._is_busy:
             self._next()

@@ -184,7 +184,7 @@ class Laws:
     # --- agents
 
     def booted(self, vm: str, identity: Identity) -> None:
-        """A VM is given an identity."""
+        """A driver is to give a VM an identity, or has given it."""
         if identity.incarnation > self._incarnations.get(vm, 0):
             self.broken("an incarnation is committed before it boots", f"{vm} boots as {identity.incarnation}")
 

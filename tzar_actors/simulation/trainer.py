@@ -86,7 +86,8 @@ class Trainer:
 
     def accepted(self, key: str) -> None:
         """The supervisor says that it has accepted this."""
-        self._soon(partial(self._saw_accepted, key))
+        if self._world.faults.cancelled:
+            self._soon(partial(self._saw_accepted, key))
 
     def delivered(self, outcome: EvaluationEnded) -> None:
         """The supervisor hands over an outcome."""
@@ -111,7 +112,7 @@ class Trainer:
         if question is None or question.is_seen:
             return
         question.is_seen = True
-        if self._world.faults.cancelled and self._rng.random() < self._world.faults.cancelled:
+        if self._rng.random() < self._world.faults.cancelled:
             self._world.agenda.after(self._rng.random() * 600.0, partial(self._cancel, key))
 
     def _cancel(self, key: str) -> None:

@@ -150,7 +150,8 @@ class Watch:
 
     def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool) -> None:
         guest, limits = machine.guest, self.limits
-        if guest is not None and guest.is_idle and has_fresh and not machine.is_frozen:
+        is_free = guest is not None and guest.is_idle and not machine.is_frozen and vm not in self.care.under_way
+        if is_free and has_fresh:
             idle_s = now - self._idle_since.setdefault(vm, now)
             limit_s = limits.idle_s if machine.excused_until <= now else limits.idle_after_loss_s
             if idle_s > limit_s:

@@ -1,5 +1,6 @@
 """A world: hosts, VMs, trainers, faults, and the lives of one supervisor, each with the journal of the one before."""
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Final
 
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.vm import VmLimits
+from tzar_actors.errors import TzarError
 from tzar_actors.loop.waiter import VirtualClock
 from tzar_actors.settings.sections import Heartbeat, Recovery
 from tzar_actors.simulation.agenda import Agenda
@@ -115,7 +117,8 @@ class World:
     def _until(self, until: float) -> Iterator[float]:
         agenda, next_yield = self.surroundings.agenda, 0.0
         clock = agenda.clock
-        while clock.now < until and not self.is_done:
+        is_peace = self.surroundings.is_calm
+        while clock.now < until and not (is_peace and self.is_done):
             if clock.now >= next_yield:
                 next_yield = clock.now + 600.0
                 yield clock.now
@@ -127,7 +130,7 @@ class World:
                 life.loop.turn(until - clock.now)
             except Killed as killed:
                 self._supervisor_died(str(killed))
-            except SystemExit as end:
+            except (SystemExit, TzarError) as end:
                 self.laws.broken("the supervisor ends only when it is killed", str(end))
 
     def _begin(self) -> None:
@@ -233,6 +236,7 @@ class World:
                 machine.guest.supervisor_died()
         for trainer in self.trainers:
             trainer.supervisor_died()
+        gc.collect()  # the actors of a life know each other
         world.agenda.after(world.rng.uniform(*_AWAY_S), self._bear)
 
     def _check_the_end(self) -> None:
@@ -285,11 +289,14 @@ def _limits(terms: Terms) -> Limits:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Pykka logs the failures of actors, which are part of the world here."""
+    """Without Pykka's log of actors that failed, and without the collector's walks through all that is kept of a day."""
     logger = logging.getLogger("pykka")
-    before = logger.level
+    level, collects = logger.level, gc.isenabled()
     logger.setLevel(logging.CRITICAL + 1)
+    gc.disable()
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logger.setLevel(level)
+        if collects:
+            gc.enable()
