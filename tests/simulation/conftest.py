@@ -1,8 +1,13 @@
 """Worlds for tests."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from tzar_actors.simulation.world import World
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `mutants`: tests are no package
 
 
 @pytest.fixture

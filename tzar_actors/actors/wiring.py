@@ -40,7 +40,6 @@ class Chance:
     entropy: Callable[[], str] = _new_entropy
 
 
-
 @dataclass(slots=True)
 class HostWiring:
     """What belongs to one host.

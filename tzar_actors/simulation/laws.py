@@ -123,7 +123,8 @@ class Laws:
             asked = self.keys[key]
             asked.accepted_at = now
             self.open[key] = asked
-            self.fresh[key] = None
+            if not asked.tried:  # most are ordered before they are committed
+                self.fresh[key] = None
         for key, (encoded, outcome) in self._new_ended.items():
             asked = self.keys[key]
             asked.ended, asked.encoded = outcome, encoded

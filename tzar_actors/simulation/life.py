@@ -79,6 +79,9 @@ class _Log:
                 self._watch.gave_up(vm, cause)
             case catalogue.VmQuarantined(vm, _):
                 self._laws.quarantined.add(vm)
+                self._watch.quarantined(vm)
+            case catalogue.VmReady(vm):
+                self._watch.ready(vm)
             case catalogue.VmStarted(vm):
                 self._laws.quarantined.discard(vm)
             case catalogue.ActorFailed(actor, error):

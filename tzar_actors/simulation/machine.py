@@ -19,7 +19,7 @@ __all__ = ["Machine"]
 _BOOT_S: Final = (5.0, 25.0)
 _SLOWER: Final = (2.0, 6.0)  # a slow boot takes that many times as long
 _EXCUSED_S: Final = 900.0  # the longest way from a fault to its being noticed is a game's limit and what follows it
-_HEALED_BY_A_NEW_DISK: Final = 0.8
+_CHRONIC: Final = 0.3  # of sick VMs are not healed by a new disk
 
 
 class Machine:
@@ -41,6 +41,7 @@ class Machine:
         self.is_frozen = False
         self.is_cut = False
         self.is_sick = False
+        self._is_chronic = False
         self.is_on = False
         self.booted_at = 0.0
         self.excused_until = 0.0
@@ -88,8 +89,7 @@ class Machine:
     def made_anew(self) -> None:
         """It has a new disk."""
         self.kept.clear()
-        if self.is_sick and self._world.rng.random() < _HEALED_BY_A_NEW_DISK:
-            self.is_sick = False
+        self.is_sick = self.is_sick and self._is_chronic
 
     # --- what befalls it
 
@@ -99,6 +99,11 @@ class Machine:
         if self.guest is not None:
             self._world.befall("agent crash", self.vm)
             self._end_guest()
+
+    def sicken(self) -> None:
+        """From now on it does not boot."""
+        self._world.befall("sick VM", self.vm)
+        self.is_sick, self._is_chronic = True, self._world.rng.random() < _CHRONIC
 
     def freeze(self, seconds: float) -> None:
         """It hangs, and goes on later."""

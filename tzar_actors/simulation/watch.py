@@ -43,7 +43,7 @@ class Limits:
         self.forgotten_s = boot_timeout_s + grace_s + 2 * longest_delay_s + 90.0
         self.call_s = 1200.0  # a driver call may be silent for minutes; one that never ends is forgotten with its VM
         self.open_s = 3 * 3600.0
-        self.failures = rungs * (restarts + 1) + 2
+        self.rungs = rungs
         self.restarts = restarts
         self.window_s = window_s
 
@@ -98,12 +98,14 @@ class Watch:
         self._idle_since: dict[str, float] = {}
         self._alone_since: dict[str, float] = {}
         self._host_away_since: dict[str, float] = {}
-        self._failures: dict[str, list[float]] = {}
+        self._ready_at: dict[str, float] = {}
+        self._ladder: dict[str, tuple[int, tuple[float, ...]]] = {}  # by VM: the rung, and failures on it that count
 
     def supervisor_began(self) -> Care:
         """A new life: it knows of no failure before, and every VM waits for it anew. Returns its care."""
         self.care = Care(self._world.agenda.clock)
-        self._failures.clear()
+        self._ladder.clear()
+        self._ready_at.clear()
         self._idle_since.clear()
         self._alone_since.clear()
         return self.care
@@ -122,9 +124,13 @@ class Watch:
                 if found.is_ours and vm not in self._machines:
                     self._laws.broken("no VM is leaked", f"{vm} on {host.name} belongs to nobody")
 
-    def settled(self, vm: str) -> None:
-        """The supervisor has seen this VM work for a whole window."""
-        self._failures.pop(vm, None)
+    def ready(self, vm: str) -> None:
+        """The supervisor says that this VM's agent is there."""
+        self._ready_at.setdefault(vm, self._world.now)
+
+    def quarantined(self, vm: str) -> None:
+        """The supervisor says that nothing helps this VM. Should it try again, it may do so from the beginning."""
+        self._ladder.pop(vm, None)
 
     def gave_up(self, vm: str, cause: str) -> None:
         """The supervisor says that this VM failed."""
@@ -133,16 +139,18 @@ class Watch:
         if machine.excused_until <= now and guest is not None and guest.is_sound:
             self._laws.broken("a healthy VM is not given up", f"{vm}: {cause}")
         self._came_too_early(machine, cause, now)
+        ready_at = self._ready_at.pop(vm, now)
         if now - self._hosts[machine.host].failed_at < self.limits.window_s:
             return
-        failures = self._failures.setdefault(vm, [])
-        failures.append(now)
-        # A gap this long lets the intensity forget; only failures closer than that must lead to quarantine.
-        gap_s = self.limits.window_s / (self.limits.restarts + 1)
-        if len(failures) > 1 and failures[-1] - failures[-2] > gap_s:
-            self._failures[vm] = [now]
-        elif len(failures) > self.limits.failures and vm not in self._laws.quarantined:
-            self._laws.broken("restart intensity is kept", f"{vm} failed {len(failures)} times in a row: {cause}")
+        rung, recent = self._ladder.get(vm, (0, ()))
+        if now - ready_at >= self.limits.window_s:
+            rung, recent = 0, ()
+        recent = (*(at for at in recent if now - at < self.limits.window_s), now)
+        if len(recent) > self.limits.restarts:
+            rung, recent = rung + 1, ()
+        self._ladder[vm] = (rung, recent)
+        if rung > self.limits.rungs:
+            self._laws.broken("restart intensity is kept", f"{vm} failed too often on each rung, and again: {cause}")
 
     def _came_too_early(self, machine: Machine, cause: str, now: float) -> None:
         if cause == "its agent did not say hello" and now - machine.booted_at < self.limits.boot_timeout_s - 1e-6:

@@ -196,8 +196,7 @@ class World:
 
     def _sicken(self, machine: Machine) -> None:
         if sum(other.is_sick for other in self.machines.values()) * 4 < len(self.machines):
-            self.surroundings.befall("sick VM", machine.vm)
-            machine.is_sick = True
+            machine.sicken()
             self._crash(machine)
 
     def _hit_actor(self, machine: Machine) -> None:
