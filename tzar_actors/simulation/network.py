@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tzar_actors.simulation.agenda import Agenda
 from tzar_actors.simulation.faults import Faults
 from tzar_actors.simulation.story import Story
-from tzar_agent.protocol.messages import Control, Hello, Play, Result
+from tzar_agent.protocol.messages import Control, Hello
 
 if TYPE_CHECKING:
     from tzar_actors.simulation.gateway import SimulatedGateway
@@ -145,8 +145,7 @@ class Connection:
         times, extra_s, keeps_order = network.fates()
         if times != 1 or extra_s:
             network.story.tell(self.vm, f"message arrives {times} times, {extra_s:.3f} s late", message)
-            if isinstance(message, Play | Result):
-                self._guest.machine.excuse("a message went astray")
+            self._guest.machine.excuse("a message went astray")
         due = network.agenda.clock.now + network.delay_s() + extra_s
         for _ in range(times):
             if keeps_order:
