@@ -1,4 +1,4 @@
-"""The simulation can fail: each known bug is caught, by the law that it breaks, and the same worlds are lawful without it."""
+"""The simulation can fail: each known bug breaks its law, and without it the same worlds are lawful."""
 
 import pytest
 from mutants import MUTANTS

@@ -3,6 +3,7 @@
 A connection keeps order unless a fault is drawn. While it is cut, what is said waits at its ends, as TCP keeps it.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -39,7 +40,7 @@ class Network:
         self.rng = rng
         self.faults = faults
         self.story = story
-        self.counts = dict.fromkeys(("message lost", "message late", "message doubled", "message reordered"), 0)
+        self.counts: Counter[str] = Counter()
 
     def delay_s(self) -> float:
         """How long a message is on its way."""

@@ -288,7 +288,7 @@ def _limits(terms: Terms) -> Limits:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Pykka's log of actors that failed, and without the collector's walks through all that is kept of a day."""
+    """Without Pykka's log of actors that failed, and without the collector's walks through a whole day."""
     logger = logging.getLogger("pykka")
     level, collects = logger.level, gc.isenabled()
     logger.setLevel(logging.CRITICAL + 1)
