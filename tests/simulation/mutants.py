@@ -225,14 +225,6 @@ def tells_nobody_twice(original):
     return submitted
 
 
-def a_silent_vm_keeps_its_place(original):
-    def away(self, vm):
-        if (state := self._vms.get(vm)) is not None:
-            state.is_here = False
-
-    return away
-
-
 def finished_only_when_it_counts(original):
     def finished(self, vm, attempt):
         if attempt.endswith(("1", "3", "5", "7", "9")):
@@ -275,7 +267,10 @@ MUTANTS = {
         minutes=120.0,
     ),
     "an attempt of another incarnation is adopted": Mutant(
-        wrapping(Dispatch, "_lose", sparing_every_incarnation), "no genome is lost", LATE, minutes=120.0
+        wrapping(Dispatch, "_lose", sparing_every_incarnation),
+        "a new incarnation revokes what the older ones played",
+        LATE,
+        minutes=120.0,
     ),
     "what an agent does not know of stays leased": Mutant(
         wrapping(Dispatch, "_lose", nothing_unknown_is_lost), "no genome is lost", LATE, minutes=60.0
@@ -339,8 +334,5 @@ MUTANTS = {
     ),
     "a VM that finished is not idle": Mutant(
         wrapping(Leases, "vm_finished", finished_only_when_it_counts), "no healthy VM waits while games do"
-    ),
-    "a VM that is away is given games": Mutant(
-        wrapping(Leases, "vm_away", a_silent_vm_keeps_its_place), "no genome is lost", RESETS, minutes=60.0
     ),
 }

@@ -1,10 +1,12 @@
 """A simulated host: the drivers' fake with VMs in it, and the lanes that reach it, slow, refusing, lying or silent."""
 
 from collections import deque
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tzar_actors.actors.messages import CallAnswer, DriverCall, HostAnswer, HostQuestion
+from tzar_actors.drivers.base import VmStatus
 from tzar_actors.drivers.fake import FakeDriver
 from tzar_actors.errors import DriverError
 from tzar_actors.loop import Loop, LoopActor
@@ -42,6 +44,7 @@ class SimulatedHost:
         self.laws = laws
         self._world = surroundings
         self._outages = 0
+        self._statuses: Mapping[str, VmStatus] | None = None  # what it says of its VMs, until something changes
 
     def fail(self, seconds: float) -> None:
         """All its VMs go off at once, and it cannot be asked for a while."""
@@ -79,12 +82,15 @@ class SimulatedHost:
     def ask(self, asked_at: float) -> HostAnswer:
         """What it says of its VMs."""
         try:
-            return HostAnswer(self.name, asked_at, self.driver.status())
+            if self._statuses is None or self.driver.unreachable:
+                self._statuses = self.driver.status()
+            return HostAnswer(self.name, asked_at, self._statuses)
         except DriverError as error:
             return HostAnswer(self.name, asked_at, None, str(error))
 
     def _perform(self, call: DriverCall, machine: Machine | None) -> tuple[str | None, str | None, bool]:
         driver, vm = self.driver, call.vm
+        self._statuses = None
         machine_id = None
         self.laws.called(vm, call.verb, is_ours=machine is not None)
         try:
@@ -127,6 +133,7 @@ class SimulatedHost:
         self.machines[vm].started(identity)
 
     def _stopped(self, vm: str) -> None:
+        self._statuses = None
         if (machine := self.machines.get(vm)) is not None:
             machine.stopped()
 

@@ -42,6 +42,7 @@ class Asked:
     encoded: bytes = b""
     is_seen: bool = False
     tried: dict[int, set[str]] = field(default_factory=dict)  # VMs that were to play each game
+    games_ended: set[int] = field(default_factory=set)  # before the evaluation itself
     failed_on: dict[int, set[str]] = field(default_factory=dict)  # VMs that failed each game
 
 
@@ -68,11 +69,13 @@ class Laws:
         self._incarnation_of: dict[str, tuple[str, int]] = {}
         self._ordered: dict[str, str] = {}  # by VM: what its agent was ordered, and has not answered
         self._incarnations: dict[str, int] = {}
+        self._running: dict[str, dict[str, tuple[str, int, int]]] = {vm: {} for vm in self.fleet}
         self._new_accepted: list[str] = []
         self._new_ended: dict[str, tuple[bytes, EvaluationEnded]] = {}
         self._new_settled: dict[str, str] = {}
         self._new_incarnations: dict[str, int] = {}
         self._new_failed: list[tuple[set[str], str]] = []
+        self._new_running: list[tuple[str, str]] = []
 
     def broken(self, law: str, what: str) -> NoReturn:
         """A law is broken.
@@ -95,6 +98,7 @@ class Laws:
                 self._settle(key, game, story)
             case GameEndedRecord(key, game, ended):
                 self._game_ended(key, game, ended)
+                self.keys[key].games_ended.add(game)
             case IncarnationRecord(vm, _, incarnation, _):
                 if incarnation <= max(self._incarnations.get(vm, 0), self._new_incarnations.get(vm, 0)):
                     self.broken("an incarnation is new", f"{vm} is given incarnation {incarnation} again")
@@ -139,6 +143,8 @@ class Laws:
         """What was not committed is gone, and nobody has been ordered anything until its agent says so."""
         for failed_on, vm in self._new_failed:
             failed_on.discard(vm)
+        for vm, attempt in self._new_running:
+            self._running[vm].pop(attempt, None)
         self._clear()
         self._ordered.clear()
         self.quarantined.clear()
@@ -181,6 +187,22 @@ class Laws:
             self.broken("one outcome", f"{trainer} has two outcomes of {outcome.key}")
         asked.is_seen = True
         self._world.genomes.forget(outcome.digest)
+
+    def ready(self, vm: str, incarnation: int) -> None:
+        """Some time ago the supervisor said that this incarnation is there: nothing older is waited for.
+
+        An attempt is of no interest any more when its end is committed, or its game's.
+        """
+        running = self._running[vm]
+        for attempt, (key, game, made_for) in list(running.items()):
+            asked = self.open.get(key)
+            if attempt in self._settled or asked is None or game in asked.games_ended:
+                del running[attempt]
+            elif made_for < incarnation:
+                self.broken(
+                    "a new incarnation revokes what the older ones played",
+                    f"{attempt} of {key} was given to incarnation {made_for} of {vm}, which is at {incarnation}",
+                )
 
     # --- agents
 
@@ -239,6 +261,7 @@ class Laws:
         self._new_settled.clear()
         self._new_incarnations.clear()
         self._new_failed.clear()
+        self._new_running.clear()
 
     def _outcome(self, encoded: bytes) -> tuple[EvaluationEnded, Asked]:
         key = encoded_key(encoded)
@@ -261,6 +284,8 @@ class Laws:
                 f" there are {', '.join(sorted(others))}",
             )
         tried.add(vm)
+        self._running[vm][attempt] = (record.key, game, record.incarnation)
+        self._new_running.append((vm, attempt))
         self._key_of[attempt] = record.key
         self._incarnation_of[attempt] = (vm, record.incarnation)
 

@@ -80,8 +80,8 @@ class _Log:
             case catalogue.VmQuarantined(vm, _):
                 self._laws.quarantined.add(vm)
                 self._watch.quarantined(vm)
-            case catalogue.VmReady(vm):
-                self._watch.ready(vm)
+            case catalogue.VmReady(vm, incarnation):
+                self._watch.ready(vm, incarnation)
             case catalogue.VmStarted(vm):
                 self._laws.quarantined.discard(vm)
             case catalogue.ActorFailed(actor, error):

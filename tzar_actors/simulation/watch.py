@@ -99,6 +99,7 @@ class Watch:
         self._alone_since: dict[str, float] = {}
         self._host_away_since: dict[str, float] = {}
         self._ready_at: dict[str, float] = {}
+        self._ready: dict[str, tuple[int, float]] = {}
         self._ladder: dict[str, tuple[int, tuple[float, ...]]] = {}  # by VM: the rung, and failures on it that count
 
     def supervisor_began(self) -> Care:
@@ -106,6 +107,7 @@ class Watch:
         self.care = Care(self._world.agenda.clock)
         self._ladder.clear()
         self._ready_at.clear()
+        self._ready.clear()
         self._idle_since.clear()
         self._alone_since.clear()
         return self.care
@@ -124,9 +126,10 @@ class Watch:
                 if found.is_ours and vm not in self._machines:
                     self._laws.broken("no VM is leaked", f"{vm} on {host.name} belongs to nobody")
 
-    def ready(self, vm: str) -> None:
+    def ready(self, vm: str, incarnation: int) -> None:
         """The supervisor says that this VM's agent is there."""
         self._ready_at.setdefault(vm, self._world.now)
+        self._ready[vm] = (incarnation, self._world.now)
 
     def quarantined(self, vm: str) -> None:
         """The supervisor says that nothing helps this VM. Should it try again, it may do so from the beginning."""
@@ -167,6 +170,9 @@ class Watch:
         else:
             self._idle_since.pop(vm, None)
         self._look_for_care(vm, machine, now)
+        incarnation, ready_at = self._ready.get(vm, (0, now))
+        if now > ready_at:  # the turn in which it was said is over
+            self._laws.ready(vm, incarnation)
 
     def _look_for_care(self, vm: str, machine: Machine, now: float) -> None:
         guest, care, limits = machine.guest, self.care, self.limits
