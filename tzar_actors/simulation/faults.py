@@ -31,6 +31,7 @@ class Faults:
         driver_failure: of driver calls that fail.
         driver_lie: of driver calls that say they are done, and are not.
         driver_silence: of driver calls that are answered very late.
+        driver_hang: of driver calls that are never answered. In no profile: the supervisor has no remedy for it yet.
         host_failure_h: of each host: all its VMs go off, and it cannot be asked for a while.
         host_unreachable_h: of each host: it cannot be asked for a while; its VMs play on.
         supervisor_kill_h: the supervisor is killed, at a record, around a commit, or while it sends.
@@ -60,6 +61,7 @@ class Faults:
     driver_failure: float = 0.0
     driver_lie: float = 0.0
     driver_silence: float = 0.0
+    driver_hang: float = 0.0
     host_failure_h: float = 0.0
     host_unreachable_h: float = 0.0
     supervisor_kill_h: float = 0.0

@@ -179,6 +179,9 @@ class SimulatedLane(LoopActor):
         if world.happens(world.faults.driver_silence if isinstance(message, DriverCall) else 0.0):
             seconds = world.rng.uniform(*_SILENT_S)
             world.befall("driver silence", self._host.name, f"{message} for {seconds:.0f} s")
+        if isinstance(message, DriverCall) and world.happens(world.faults.driver_hang):
+            world.befall("driver hang", self._host.name, message)
+            return
         world.agenda.after(seconds, partial(self._finish, message, seconds))
 
     def _finish(self, message: DriverCall | HostQuestion, seconds: float) -> None:
