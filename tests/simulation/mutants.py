@@ -254,7 +254,7 @@ MUTANTS = {
         wrapping(Leases, "__init__", same_epoch), "an attempt's id is new", KILLS
     ),
     "the result of a revoked attempt counts": Mutant(
-        excusing("its attempt was revoked"), "an attempt ends once", RESETS, minutes=120.0
+        excusing("its attempt was revoked"), "an attempt ends once", RESETS, minutes=60.0, seeds=(5, 6, 2)
     ),
     "a second result counts": Mutant(excusing("its game is over"), "an attempt ends once", RESETS, minutes=60.0),
     "the digest is not compared": Mutant(
@@ -264,16 +264,22 @@ MUTANTS = {
         all_of(wrapping(Dispatch, "_lose", sparing_every_incarnation), excusing("its attempt was given to")),
         "a result comes from the incarnation that was asked",
         LATE,
-        minutes=120.0,
+        minutes=40.0,
+        seeds=(4, 3),
     ),
     "an attempt of another incarnation is adopted": Mutant(
         wrapping(Dispatch, "_lose", sparing_every_incarnation),
         "a new incarnation revokes what the older ones played",
         LATE,
-        minutes=120.0,
+        minutes=40.0,
+        seeds=(4,),
     ),
     "what an agent does not know of stays leased": Mutant(
-        wrapping(Dispatch, "_lose", nothing_unknown_is_lost), "no genome is lost", LATE, minutes=60.0
+        wrapping(Dispatch, "_lose", nothing_unknown_is_lost),
+        "a new incarnation revokes what the older ones played",
+        LATE,
+        minutes=40.0,
+        seeds=(1, 2),
     ),
     "a retry goes to the same VM": Mutant(
         wrapping(GameQueue, "take", whoever_asks), "a retry goes elsewhere", Faults(evaluator_crash=0.1)
@@ -301,7 +307,9 @@ MUTANTS = {
         minutes=90.0,
     ),
     "a lease is lost when its VmActor is replaced": Mutant(
-        wrapping(Dispatch, "step", forgotten_with_its_actor), "no genome is lost", Faults(actor_bug_h=6.0)
+        wrapping(Dispatch, "step", forgotten_with_its_actor),
+        "a new incarnation revokes what the older ones played",
+        Faults(actor_bug_h=6.0),
     ),
     "submissions are not journalled": Mutant(
         wrapping(Dispatch, "_submitted", without_question), "what is accepted is committed", vms=2, minutes=10.0
