@@ -235,7 +235,8 @@ class World:
                 machine.guest.supervisor_died()
         for trainer in self.trainers:
             trainer.supervisor_died()
-        gc.collect()  # the actors of a life know each other
+        gc.collect()  # the actors of a life know each other; what is left is kept, and need not be walked through again
+        gc.freeze()
         world.agenda.after(world.rng.uniform(*_AWAY_S), self._bear)
 
     def _check_the_end(self) -> None:
@@ -297,5 +298,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+        gc.unfreeze()
         if collects:
             gc.enable()
