@@ -137,7 +137,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
         )
     )
     wiring = _wire(settings, stack, loop, journal, log, gateway, spool, server.public)
-    _open(settings, wiring, blobs, access)
+    _open(settings, wiring, gateway, spool, blobs, access)
 
     def on_stall(seconds: float) -> None:
         log.emit(catalogue.Watchdog(seconds))
@@ -244,7 +244,14 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
         )
 
 
-def _open(settings: Settings, wiring: Wiring, blobs: BlobServer, access: TrainerAccess) -> None:
+def _open(
+    settings: Settings,
+    wiring: Wiring,
+    gateway: ControlServer,
+    spool: Spool,
+    blobs: BlobServer,
+    access: TrainerAccess,
+) -> None:
     evaluator = pack_value(require_evaluator(settings).spec(), _SPEC_LIMIT_BYTES, "the evaluator's settings")
     to_agents = Welcome(
         PROTOCOL_VERSION,
@@ -253,7 +260,7 @@ def _open(settings: Settings, wiring: Wiring, blobs: BlobServer, access: Trainer
         settings.heartbeat.misses,
         evaluator,
         access.blobs,
-        str(wiring.spool.folder) if settings.fleet.share_blobs else None,
+        str(spool.folder) if settings.fleet.share_blobs else None,
         settings.limits.cache_mib * _MIB,
     )
     to_trainers = TrainerWelcome(
@@ -262,12 +269,12 @@ def _open(settings: Settings, wiring: Wiring, blobs: BlobServer, access: Trainer
         settings.fleet.name,
         settings.model_dump_json(),
         access.blobs,
-        str(wiring.spool.folder),
-        wiring.spool.token,
+        str(spool.folder),
+        spool.token,
         wiring.genome_limit_bytes,
     )
-    wiring.gateway.desk.open(lambda: to_trainers, wiring.dispatcher, wiring.fleet)
-    wiring.gateway.open(lambda: to_agents)
+    gateway.desk.open(lambda: to_trainers, wiring.dispatcher, wiring.fleet)
+    gateway.open(lambda: to_agents)
     blobs.start()
 
 

@@ -5,7 +5,6 @@ identity; kept results and the evaluator outlive it. `Session.next_at` says when
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import assert_never
 
 from tzar_agent import commands as do
@@ -40,23 +39,15 @@ from tzar_agent.protocol.messages import (
     Unwelcome,
     Welcome,
 )
+from tzar_agent.who import Who
 
-__all__ = ["Session"]
+__all__ = ["Session", "Who"]
 
 ANSWER_WITHIN_S = 10.0  # a dial or a hello that got no answer for so long is given up
+RESEND_S = 20.0  # a result that was not acknowledged for so long is sent again
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0  # between two dials
 ROOM = 16  # orders at once: one is played, the others wait
 KEPT_NAMED = 4_000  # names in one hello, so that it stays below the frame's limit with the longest names
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """What a hello says that never changes."""
-
-    vm: str
-    incarnation: int
-    software: str
-    pid: int
 
 
 class Session:
@@ -83,6 +74,7 @@ class Session:
         self.dial_at: float | None = at
         self.answer_by: float | None = None
         self.beat_at: float | None = None
+        self.reported_at = at  # when a result was last sent
         self.beats = 0
         self.failures = 0
         self.heard_at = at
@@ -138,7 +130,9 @@ class Session:
 
     def next_at(self) -> float:
         """Monotonic seconds at which the next `Tick` is due."""
-        moments = [self.dial_at, self.answer_by, self.beat_at, self._silent_at(), self._orphan_at()]
+        moments = [
+            self.dial_at, self.answer_by, self.beat_at, self._resend_at(), self._silent_at(), self._orphan_at()
+        ]  # fmt: skip
         if self.job is not None:
             moments.append(self.job.next_at())
             if self.welcome is not None:
@@ -154,7 +148,8 @@ class Session:
             case Play():
                 return self._play(at, message) if self.welcome else [do.Note("warning", "an order before the welcome")]
             case ResultAck(attempts):
-                known = [attempt for attempt in attempts if attempt in self.kept]
+                # Once each: a result that was sent twice, by a cancel that crossed it, is acknowledged twice.
+                known = [attempt for attempt in dict.fromkeys(attempts) if attempt in self.kept]
                 for attempt in known:
                     del self.kept[attempt]
                 return [do.Forget(attempt) for attempt in known]
@@ -165,7 +160,7 @@ class Session:
             case Recall(attempts):
                 waiting = [play for attempt in attempts if (play := self.waiting.pop(attempt, None)) is not None]
                 verdict = Verdict("cancelled", reason="called back before its turn came")
-                return [command for play in waiting for command in self._report(result_of(play, 0.0, verdict))]
+                return [command for play in waiting for command in self._report(at, result_of(play, 0.0, verdict))]
             case Welcome():
                 return self._welcomed(at, message)
             case Unwelcome(code, reason):
@@ -182,7 +177,7 @@ class Session:
         self.beat_at = at + self.interval
         commands: list[do.Command] = [do.Adopt(welcome)]
         commands += self._equip()
-        commands += [do.Resend(attempt) for attempt in self.kept]
+        commands += self._resend(at)
         if self.job is not None and self.job.stage == "fetching":
             commands.append(do.Obtain(self.job.play))  # whoever was asked for the rest may be gone
         return commands
@@ -235,7 +230,7 @@ class Session:
         reason = (
             f"the agent is busy with attempt {job.play.attempt} ({job.stage}), and {ROOM - 1} orders wait behind it"
         )
-        return self._report(result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
+        return self._report(at, result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
 
     def _cancel(self, at: float, attempt: str) -> list[do.Command]:
         job = self._job_of(attempt)
@@ -244,7 +239,7 @@ class Session:
             if attempt in self.kept:
                 return [do.Resend(attempt)]
             if (play := self.waiting.pop(attempt, None)) is not None:
-                return self._report(result_of(play, 0.0, verdict))
+                return self._report(at, result_of(play, 0.0, verdict))
             return [do.Note("info", f"cancel of attempt {attempt}, which is not here; ignored")]
         if job.stage == "fetching":
             return [do.Abandon(attempt), *self._finish(job, at, verdict)]
@@ -268,7 +263,7 @@ class Session:
 
     def _finish(self, job: Job, at: float, verdict: Verdict) -> list[do.Command]:
         self.job = None
-        commands = self._report(result_of(job.play, job.seconds(at), verdict))
+        commands = self._report(at, result_of(job.play, job.seconds(at), verdict))
         commands += self._equip()
         if self.is_orphan:
             commands.append(do.Exit("no supervisor was heard; the last game is done and its result is kept"))
@@ -278,9 +273,15 @@ class Session:
             commands.append(do.Obtain(following))
         return commands
 
-    def _report(self, result: Result) -> list[do.Command]:
+    def _report(self, at: float, result: Result) -> list[do.Command]:
+        if not self.kept:  # else the oldest one's time counts
+            self.reported_at = at
         self.kept[result.attempt] = None
         return [do.Keep(result, send=self.welcome is not None)]
+
+    def _resend(self, at: float) -> list[do.Command]:
+        self.reported_at = at
+        return [do.Resend(attempt) for attempt in self.kept]
 
     def _equip(self) -> list[do.Command]:
         if self.job is not None or self.wanted is None or self.wanted == self.evaluator:
@@ -316,6 +317,8 @@ class Session:
             job = self.job
             state: AgentState = "idle" if job is None else "fetching" if job.stage == "fetching" else "playing"
             commands.append(do.Beat(self.beats, state, job.play.attempt if job else None, job.count if job else 0))
+        if (resend_at := self._resend_at()) is not None and at >= resend_at:
+            commands += self._resend(at)
         if self.job is not None:
             if (verdict := self.job.overdue(at)) is not None:
                 commands += self._end(self.job, verdict)
@@ -335,6 +338,9 @@ class Session:
             attempt, self.job = self.job.play.attempt, None
             return [do.Abandon(attempt), do.Exit(reason)]
         return [do.Note("warning", f"{reason}; the agent ends when its game is done")]
+
+    def _resend_at(self) -> float | None:
+        return None if self.welcome is None or not self.kept else self.reported_at + RESEND_S
 
     def _silent_at(self) -> float | None:
         return None if self.welcome is None else self.heard_at + self.misses * self.interval

@@ -243,7 +243,7 @@ class Dispatch:
                 assert_never(verdict)
 
     def _end_game(self, at: float, game: Game, outcome: OutcomeName, reason: str) -> list[DispatchCommand]:
-        seconds = sum(story.seconds for story in game.stories)
+        seconds = sum((story.seconds for story in game.stories), 0.0)  # never the integer 0: it would be encoded so
         ended = GameEnded(outcome, None, seconds, _NO_DETAILS, reason, tuple(game.stories))
         return self._close_game(at, game, ended)
 
