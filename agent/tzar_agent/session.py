@@ -23,6 +23,7 @@ from tzar_agent.events import (
     Verdict,
 )
 from tzar_agent.job import Job, result_of
+from tzar_agent.kept import KeptResults
 from tzar_agent.protocol.messages import (
     PROTOCOL_VERSION,
     AgentState,
@@ -44,10 +45,8 @@ from tzar_agent.who import Who
 __all__ = ["Session", "Who"]
 
 ANSWER_WITHIN_S = 10.0  # a dial or a hello that got no answer for so long is given up
-RESEND_S = 20.0  # a result that was not acknowledged for so long is sent again
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0  # between two dials
 ROOM = 16  # orders at once: one is played, the others wait
-KEPT_NAMED = 4_000  # names in one hello, so that it stays below the frame's limit with the longest names
 
 
 class Session:
@@ -63,7 +62,7 @@ class Session:
     def __init__(self, who: Who, orphan_s: float | None, kept: Iterable[str], at: float) -> None:
         self.who = who
         self.orphan_s = orphan_s
-        self.kept = dict.fromkeys(kept)
+        self.kept = KeptResults(kept, at)
         self.job: Job | None = None
         self.waiting: dict[str, Play] = {}  # orders whose turn has not come
         self.welcome: Welcome | None = None  # of the connection that stands; None: none does
@@ -74,7 +73,6 @@ class Session:
         self.dial_at: float | None = at
         self.answer_by: float | None = None
         self.beat_at: float | None = None
-        self.reported_at = at  # when a result was last sent
         self.beats = 0
         self.failures = 0
         self.heard_at = at
@@ -148,11 +146,7 @@ class Session:
             case Play():
                 return self._play(at, message) if self.welcome else [do.Note("warning", "an order before the welcome")]
             case ResultAck(attempts):
-                # Once each: a result that was sent twice, by a cancel that crossed it, is acknowledged twice.
-                known = [attempt for attempt in dict.fromkeys(attempts) if attempt in self.kept]
-                for attempt in known:
-                    del self.kept[attempt]
-                return [do.Forget(attempt) for attempt in known]
+                return [do.Forget(attempt) for attempt in self.kept.acknowledge(attempts)]
             case SupervisorHeartbeat():
                 return []
             case Cancel(attempt):
@@ -195,7 +189,7 @@ class Session:
             play = self.job.play
             playing = Playing(play.attempt, play.evaluation, play.game, play.digest)
         who = self.who
-        kept = tuple(self.kept)[-KEPT_NAMED:]
+        kept = self.kept.named()
         return Hello(PROTOCOL_VERSION, who.vm, who.incarnation, who.software, who.pid, playing, kept, ROOM)
 
     def _lost(self, at: float, jitter: float, reason: str) -> list[do.Command]:
@@ -274,14 +268,11 @@ class Session:
         return commands
 
     def _report(self, at: float, result: Result) -> list[do.Command]:
-        if not self.kept:  # else the oldest one's time counts
-            self.reported_at = at
-        self.kept[result.attempt] = None
+        self.kept.keep(result.attempt, at)
         return [do.Keep(result, send=self.welcome is not None)]
 
     def _resend(self, at: float) -> list[do.Command]:
-        self.reported_at = at
-        return [do.Resend(attempt) for attempt in self.kept]
+        return [do.Resend(attempt) for attempt in self.kept.sent_again(at)]
 
     def _equip(self) -> list[do.Command]:
         if self.job is not None or self.wanted is None or self.wanted == self.evaluator:
@@ -340,7 +331,7 @@ class Session:
         return [do.Note("warning", f"{reason}; the agent ends when its game is done")]
 
     def _resend_at(self) -> float | None:
-        return None if self.welcome is None or not self.kept else self.reported_at + RESEND_S
+        return None if self.welcome is None else self.kept.due_at()
 
     def _silent_at(self) -> float | None:
         return None if self.welcome is None else self.heard_at + self.misses * self.interval

@@ -34,6 +34,7 @@ from tzar_agent.events import (
     Tick,
     Verdict,
 )
+from tzar_agent.kept import RESEND_S
 from tzar_agent.protocol.messages import (
     Cancel,
     Evidence,
@@ -47,7 +48,7 @@ from tzar_agent.protocol.messages import (
     Unwelcome,
     Welcome,
 )
-from tzar_agent.session import RESEND_S, Session, Who
+from tzar_agent.session import Session, Who
 
 WELCOME = Welcome(1, 4, 1.0, 5, b"evaluator", "tcp://blobs", None, 1000)
 GENOME = Genome(b"d", b"genome", None)
