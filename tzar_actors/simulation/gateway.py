@@ -4,6 +4,7 @@ It counts no heartbeats: a connection says when it has fallen silent, and the ga
 real one would.
 """
 
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,7 @@ from tzar_actors.client.protocol import FromSupervisor, FromTrainer, Rejected
 from tzar_actors.gateway.keys import KeyRing
 from tzar_actors.loop import Loop, Timer
 from tzar_actors.simulation.journal import Doom
-from tzar_agent.protocol.messages import Control, Hello, Play, Result, ResultAck, Unwelcome, Welcome
+from tzar_agent.protocol.messages import Control, Hello, Play, Playing, Result, ResultAck, Unwelcome, Welcome
 
 if TYPE_CHECKING:
     from tzar_actors.simulation.laws import Laws
@@ -72,9 +73,9 @@ class SimulatedDesk:
         if (there := self._trainers.get(trainer)) is not None:
             there.accepted(key)
 
-    def deliver(self, trainer: str, ended: bytes) -> None:
+    def deliver(self, trainer: str, key: str, ended: bytes) -> None:
         """See `TrainerPort`."""
-        outcome = self._laws.delivered(trainer, ended, is_there=trainer in self._trainers)
+        outcome = self._laws.delivered(trainer, key, ended, is_there=trainer in self._trainers)
         if (there := self._trainers.get(trainer)) is not None:
             there.delivered(outcome)
 
@@ -84,6 +85,25 @@ class SimulatedDesk:
             self._laws.rejected(trainer, message)
             if (there := self._trainers.get(trainer)) is not None:
                 there.rejected(message)
+
+
+@dataclass(slots=True, eq=False)
+class _Peer:
+    """What is known of a connection, as in the real gateway."""
+
+    connection: "Connection"
+    hello: Hello
+    missed: list[AgentResult] = field(default_factory=list)  # they came while its VM's actor was being replaced
+    orders: dict[str, tuple[Playing, float]] = field(default_factory=dict)  # what it plays first; with its time limit
+    play_due: float | None = None  # when what it plays must have ended
+    overdue: Timer | None = None  # rings then, or before
+    acknowledged: list[str] = field(default_factory=list)
+
+    def as_hello(self) -> Hello:
+        """What the agent would say of itself if it came now."""
+        playing = next((playing for playing, _ in self.orders.values()), None)
+        kept = tuple(message.result.attempt for message in self.missed)
+        return replace(self.hello, playing=playing, kept=kept)
 
 
 class SimulatedGateway:
@@ -104,7 +124,7 @@ class SimulatedGateway:
     ) -> None:
         self.desk = SimulatedDesk(laws)
         self.keys = KeyRing("")
-        self.peers: dict[str, Connection] = {}
+        self.peers: dict[str, _Peer] = {}
         self._loop = loop
         self._welcome = welcome
         self._silence_s = silence_s
@@ -113,14 +133,20 @@ class SimulatedGateway:
         self._laws = laws
         self._doom = doom
         self._actors: dict[str, pykka.ActorRef[Any]] = {}
-        self._overdue: dict[str, Timer] = {}
-        self._acknowledged: dict[str, list[str]] = {}
+        self._is_acknowledging = False
 
     # --- what actors use: see `Gateway`
 
-    def attach(self, vm: str, actor: "pykka.ActorRef[Any]") -> None:
+    def attach(self, vm: str, actor: "pykka.ActorRef[Any]") -> bool:
         """See `Gateway`."""
         self._actors[vm] = actor
+        if (peer := self.peers.get(vm)) is None:
+            return False
+        actor.tell(AgentHello(peer.as_hello()))
+        missed, peer.missed = peer.missed, []
+        for message in missed:
+            actor.tell(message)
+        return True
 
     def expect(self, vm: str, incarnation: int, public_key: str) -> None:
         """See `Gateway`."""
@@ -132,36 +158,32 @@ class SimulatedGateway:
         self._doom.strike("send")
         peer = self.peers.get(vm)
         if isinstance(message, Play):
-            self._laws.ordered(vm, message, peer.incarnation if peer is not None else None)
+            self._laws.ordered(vm, message, peer.hello.incarnation if peer is not None else None)
         if peer is None:
             return False
         if isinstance(message, Play):
-            self.watch(vm, message.attempt, message.time_limit_s)
-        peer.down(message)
+            order = Playing(message.attempt, message.evaluation, message.game, message.digest)
+            self.watch(vm, order, message.time_limit_s)
+        peer.connection.down(message)
         return True
 
-    def watch(self, vm: str, attempt: str, time_limit_s: float) -> None:
+    def watch(self, vm: str, order: Playing, time_limit_s: float) -> None:
         """See `Gateway`."""
-        if (connection := self.peers.get(vm)) is None:
+        if (peer := self.peers.get(vm)) is None or order.attempt in peer.orders:
             return
-        connection.attempt = attempt
-        if (timer := self._overdue.get(vm)) is not None:
-            timer.cancel()
-
-        def overdue() -> None:
-            if self.peers.get(vm) is connection and connection.silent_since is None:
-                self._tell(vm, AgentOverdue(attempt, _OVERDUE_S))
-
-        self._overdue[vm] = self._loop.call_later(time_limit_s + _OVERDUE_S, overdue)
+        if not peer.orders:
+            self._expect_end(peer, time_limit_s)
+        peer.orders[order.attempt] = (order, time_limit_s)
 
     def acknowledge(self, vm: str, attempt: str) -> None:
         """See `Gateway`."""
         self._laws.acknowledged(vm, attempt)
-        if vm not in self.peers:
+        if (peer := self.peers.get(vm)) is None:
             return
-        if not self._acknowledged:
+        peer.acknowledged.append(attempt)
+        if not self._is_acknowledging:
+            self._is_acknowledging = True
             self._loop.call_later(_ACKNOWLEDGE_S, self._send_acknowledgements)
-        self._acknowledged.setdefault(vm, []).append(attempt)
 
     # --- what connections use
 
@@ -169,23 +191,20 @@ class SimulatedGateway:
         """An agent said this. One that has not said hello on its connection is not heard."""
         if self._doom.is_dead:
             return
-        if isinstance(message, Hello) and self.peers.get(connection.vm) is not connection:
+        if isinstance(message, Hello) and self._peer_of(connection) is None:
             self._came(connection, message)
-        elif self.peers.get(connection.vm) is connection and isinstance(message, Result):
-            if (timer := self._overdue.get(connection.vm)) is not None and connection.attempt == message.attempt:
-                timer.cancel()
-            self._laws.reported(connection.vm, message)
-            self._tell(connection.vm, AgentResult(connection.incarnation, message))
+        elif isinstance(message, Result) and (peer := self._peer_of(connection)) is not None:
+            self._reported(peer, message)
 
     def ended(self, connection: "Connection") -> None:
         """A connection broke, and that could be seen."""
-        if not self._doom.is_dead and self.peers.get(connection.vm) is connection:
+        if not self._doom.is_dead and self._peer_of(connection) is not None:
             self._drop(connection.vm)
             self._tell(connection.vm, AgentLeft())
 
     def fell_silent(self, connection: "Connection") -> None:
         """From now on nothing is heard on this connection; it still stands."""
-        if self._doom.is_dead or self.peers.get(connection.vm) is not connection:
+        if self._doom.is_dead or self._peer_of(connection) is None:
             return
         heard_before_s = self._rng.random() * self._interval_s
         after_s = self._silence_s - heard_before_s + self._rng.random() * self._interval_s / 4
@@ -200,33 +219,69 @@ class SimulatedGateway:
             connection.down(Unwelcome("incarnation", f"{hello.vm} is not at incarnation {hello.incarnation}"))
             return
         self._drop(hello.vm)
-        self.peers[hello.vm] = connection
-        connection.came(hello)
+        self.peers[hello.vm] = _Peer(connection, hello)
+        connection.came()
         self._laws.came(hello)
         connection.down(self._welcome)
-        self._tell(hello.vm, AgentHello(hello))
+        self._tell(hello.vm, AgentHello(hello))  # a dead actor's successor is told when it is attached
         if connection.silent_since is not None:
             self.fell_silent(connection)
 
+    def _reported(self, peer: _Peer, result: Result) -> None:
+        if peer.orders.pop(result.attempt, None) is not None:
+            following = next(iter(peer.orders.values()), None)
+            if following is None:
+                peer.play_due = None
+            else:
+                self._expect_end(peer, following[1])
+        vm = peer.hello.vm
+        self._laws.reported(vm, result)
+        told = AgentResult(peer.hello.incarnation, result)
+        if not self._tell(vm, told):
+            peer.missed.append(told)
+
+    def _peer_of(self, connection: "Connection") -> _Peer | None:
+        """What is known of this connection; None: it is not listened to."""
+        peer = self.peers.get(connection.vm)
+        return peer if peer is not None and peer.connection is connection else None
+
     def _drop(self, vm: str) -> None:
         if (peer := self.peers.pop(vm, None)) is not None:
-            if (timer := self._overdue.pop(vm, None)) is not None:
-                timer.cancel()
-            self._acknowledged.pop(vm, None)
-            peer.dropped()
+            if peer.overdue is not None:
+                peer.overdue.cancel()
+            peer.connection.dropped()
+
+    def _expect_end(self, peer: _Peer, time_limit_s: float) -> None:
+        peer.play_due = self._loop.now() + time_limit_s + _OVERDUE_S
+        if peer.overdue is None:
+            peer.overdue = self._loop.call_at(peer.play_due, partial(self._look_for_overdue, peer))
+
+    def _look_for_overdue(self, peer: _Peer) -> None:
+        # One timer for a connection, not one for each order: most are over long before it rings.
+        peer.overdue = None
+        if peer.play_due is None:
+            return
+        if self._loop.now() < peer.play_due:
+            peer.overdue = self._loop.call_at(peer.play_due, partial(self._look_for_overdue, peer))
+            return
+        peer.play_due = None
+        self._tell(peer.hello.vm, AgentOverdue(next(iter(peer.orders)), _OVERDUE_S))
 
     def _look_at(self, connection: "Connection", since: float, seconds: float) -> None:
-        if self.peers.get(connection.vm) is connection and connection.silent_since == since:
+        if self._peer_of(connection) is not None and connection.silent_since == since:
             self._drop(connection.vm)
             self._tell(connection.vm, AgentQuiet(seconds))
 
     def _send_acknowledgements(self) -> None:
-        waiting, self._acknowledged = self._acknowledged, {}
-        for vm, attempts in waiting.items():
-            if (peer := self.peers.get(vm)) is not None:
-                peer.down(ResultAck(tuple(attempts)))
+        self._is_acknowledging = False
+        for peer in list(self.peers.values()):
+            if peer.acknowledged:
+                attempts, peer.acknowledged = peer.acknowledged, []
+                peer.connection.down(ResultAck(tuple(attempts)))
 
-    def _tell(self, vm: str, message: object) -> None:
+    def _tell(self, vm: str, message: object) -> bool:
         actor = self._actors.get(vm)
-        if actor is not None and actor.is_alive():
-            actor.tell(message)
+        if actor is None or not actor.is_alive():
+            return False
+        actor.tell(message)
+        return True

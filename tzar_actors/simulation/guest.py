@@ -44,7 +44,7 @@ from tzar_agent.events import (
 )
 from tzar_agent.protocol.identity import Identity
 from tzar_agent.protocol.messages import Control, Evidence, Play, Progress, Result
-from tzar_agent.session import RESEND_S, Session, Who
+from tzar_agent.session import Session, Who
 
 if TYPE_CHECKING:
     from tzar_actors.simulation.machine import Machine
@@ -318,8 +318,7 @@ class Guest:
         if session.welcome is not None:
             if not self.is_sound:
                 moments.append(session.heard_at + session.misses * session.interval)
-            if session.kept:
-                moments.append(session.reported_at + RESEND_S)
+            moments.append(session.kept.due_at())
         due = min((moment for moment in moments if moment is not None), default=None)
         if due is None:
             return

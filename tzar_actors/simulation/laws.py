@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-import msgpack
-
 from tzar_actors.client.protocol import Rejected
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, EvaluationEnded, GameEnded
 from tzar_actors.core.records import (
@@ -167,12 +165,11 @@ class Laws:
         """A trainer is refused."""
         self.broken("nothing is refused without a reason", f"{trainer}: {message}")
 
-    def delivered(self, trainer: str, encoded: bytes, *, is_there: bool) -> EvaluationEnded:
+    def delivered(self, trainer: str, key: str, encoded: bytes, *, is_there: bool) -> EvaluationEnded:
         """A trainer is handed an outcome. Returns it."""
-        for key, (waiting, _) in self._new_ended.items():
-            if waiting == encoded:
-                self.broken("a delivered outcome is committed", f"{trainer} was handed that of {key} before")
-        outcome, asked = self._outcome(encoded)
+        if key in self._new_ended:
+            self.broken("a delivered outcome is committed", f"{trainer} was handed that of {key} before")
+        outcome, asked = self._outcome(key, encoded)
         asked.deliveries += is_there
         if asked.deliveries > asked.asked:
             self.broken(
@@ -263,8 +260,7 @@ class Laws:
         self._new_failed.clear()
         self._new_running.clear()
 
-    def _outcome(self, encoded: bytes) -> tuple[EvaluationEnded, Asked]:
-        key = encoded_key(encoded)
+    def _outcome(self, key: str, encoded: bytes) -> tuple[EvaluationEnded, Asked]:
         asked = self.keys.get(key)
         if asked is None or asked.ended is None:
             self.broken("a delivered outcome is committed", f"that of {key} is not in the journal")
@@ -338,12 +334,3 @@ class Laws:
                 self.broken("blame has its evidence", f"{outcome.key}: {outcome.reason}; truly failed: {seen}")
         if outcome.outcome == "timed_out" and not any(story.attempt in world.ran_over for story in stories):
             self.broken("blame has its evidence", f"{outcome.key}: {outcome.reason}; no game was too long")
-
-
-def encoded_key(encoded: bytes) -> str:
-    """The key in an encoded outcome: its second field, after the tag."""
-    unpacker = msgpack.Unpacker()
-    unpacker.feed(encoded[:512])
-    unpacker.read_array_header()
-    unpacker.skip()
-    return str(unpacker.unpack())

@@ -16,6 +16,7 @@ from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.vm import VmLimits
 from tzar_actors.events import catalogue
+from tzar_actors.events.level import Level
 from tzar_actors.gateway.keys import KeyPair
 from tzar_actors.loop import Loop, LoopActor
 from tzar_actors.simulation.gateway import SimulatedGateway
@@ -89,6 +90,10 @@ class _Log:
                     self._laws.broken("no actor fails by itself", f"{actor}: {error}")
             case _:
                 pass
+
+    def hears(self, level: Level) -> bool:
+        """See `EventSink`. The story has them all."""
+        return True
 
     def flush(self) -> None:
         """See `EventSink`."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from tzar_actors.simulation.agenda import Agenda
 from tzar_actors.simulation.faults import Faults
 from tzar_actors.simulation.story import Story
-from tzar_agent.protocol.messages import Control, Hello
+from tzar_agent.protocol.messages import Control
 
 if TYPE_CHECKING:
     from tzar_actors.simulation.gateway import SimulatedGateway
@@ -76,9 +76,7 @@ class Connection:
 
     def __init__(self, network: Network, guest: "Guest", gateway: "SimulatedGateway", public_key: str) -> None:
         self.vm = guest.vm
-        self.incarnation = 0
         self.public_key = public_key
-        self.attempt: str | None = None  # for the gateway: what was ordered last
         self.is_known = False  # the gateway listens to it
         self.silent_since: float | None = None
         self._network = network
@@ -128,10 +126,9 @@ class Connection:
             due = self._network.agenda.clock.now + self._network.delay_s()
             self._schedule(arrive, message, due, is_up=arrive == self._arrive_up)
 
-    def came(self, hello: Hello) -> None:
+    def came(self) -> None:
         """The gateway has taken the hello."""
         self.is_known = True
-        self.incarnation = hello.incarnation
 
     def dropped(self) -> None:
         """The gateway listens to it no longer; the agent will miss its heartbeats."""
