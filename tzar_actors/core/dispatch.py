@@ -326,7 +326,7 @@ class Dispatch:
     def _lose(self, at: float, vm: str, cause: str, *, excused: bool) -> list[DispatchCommand]:
         """Revokes the attempts of `vm`: it died with the first of its orders, or has an excuse."""
         excused = excused or self._failures.is_excused(vm)
-        waited = self.leases.orders_of(vm)[1:]
+        waited = self.leases.waiting_at(vm)
         commands: list[DispatchCommand] = []
         for attempt in self.leases.of(vm):
             if attempt.attempt not in self.attempts:  # called off with an evaluation that ended just now

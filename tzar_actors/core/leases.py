@@ -127,18 +127,30 @@ class Leases:
     def of(self, vm: str) -> list[RunningAttempt]:
         """The attempts of `vm` whose results may still count, in the order in which they are played there."""
         state = self._vms.get(vm)
-        return [self.attempts[name] for name in sorted(state.attempts, key=_age)] if state else []
+        attempts = [self.attempts[name] for name in state.attempts] if state else []
+        return sorted(attempts, key=RunningAttempt.age)
 
     def orders_of(self, vm: str) -> list[str]:
         """The attempts that the agent of `vm` plays and has to play, in their order, whether they count or not."""
         state = self._vms.get(vm)
         return list(state.orders) if state else []
 
+    def waiting_at(self, vm: str) -> list[str]:
+        """The orders of `vm` whose turn cannot have come: all but the first.
+
+        Until its agent is here, that is so for what an earlier supervisor ordered.
+        """
+        state = self._vms.get(vm)
+        if state is None:
+            return []
+        row = list(state.orders) if state.incarnation else [attempt.attempt for attempt in self.of(vm)]
+        return row[1:]
+
     def unknown_to(
         self, vm: str, incarnation: int, known: Collection[str]
     ) -> list[tuple[RunningAttempt, AttemptStatus, str]]:
         """The attempts of `vm` that the agent which is here does not know, each with how it ended and why."""
-        waited = self.orders_of(vm)[1:]
+        waited = self.waiting_at(vm)
         found: list[tuple[RunningAttempt, AttemptStatus, str]] = []
         for attempt in self.of(vm):
             if attempt.incarnation != incarnation:  # a death would have been told before: it was booted on command
@@ -333,8 +345,3 @@ class Leases:
 
     def _vm(self, vm: str) -> _VmState:
         return self._vms.setdefault(vm, _VmState())
-
-
-def _age(attempt: str) -> tuple[int, int]:
-    epoch, _, number = attempt.partition(".")
-    return (int(epoch) if epoch.isdecimal() else 0, int(number) if number.isdecimal() else 0)
