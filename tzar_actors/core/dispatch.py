@@ -196,7 +196,8 @@ class Dispatch:
             commands.extend(self._count(event.at, game, vm, event.incarnation, result))
         commands.append(Acknowledge(vm, result.attempt))
         seconds = result.seconds if result.status != "cancelled" else None
-        self.leases.vm_finished(event.at, vm, result.attempt, seconds)
+        is_faulty = result.status == "agent_fault"
+        self.leases.vm_finished(event.at, vm, result.attempt, seconds, is_faulty=is_faulty)
         commands.extend(self.leases.give_out(event.at))
         return commands
 
