@@ -133,7 +133,7 @@ def calls(path, function):
 
 def test_the_modules_are_found():
     assert {"tzar_actors", "tzar_actors.core.dispatch", "tzar_agent.protocol.messages", "hyperv"} <= set(MODULES)
-    assert set(imports("tzar_actors.core.leases")) >= {"dataclasses", "tzar_actors.core.queue"}
+    assert set(imports("tzar_actors.core.leases")) >= {"typing", "tzar_actors.core.queue"}
 
 
 @pytest.mark.parametrize("layer", MAY_IMPORT)
