@@ -151,8 +151,8 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
         )
     )
     wiring = _wire(settings, stack, loop, journal, log, gateway, spool, server.public)
-    _keep_house(settings, stack, wiring, reserve)
-    _open(settings, wiring, blobs, access)
+    _keep_house(settings, stack, wiring, spool, reserve)
+    _open(settings, wiring, gateway, spool, blobs, access)
 
     def on_stall(seconds: float) -> None:
         log.emit(catalogue.Watchdog(seconds))
@@ -236,14 +236,14 @@ def _wire(
     return wiring
 
 
-def _keep_house(settings: Settings, stack: ExitStack, wiring: Wiring, reserve: Reserve) -> None:
+def _keep_house(settings: Settings, stack: ExitStack, wiring: Wiring, spool: Spool, reserve: Reserve) -> None:
     wiring.room = Room(settings.limits.disk_low_mib * _MIB, settings.limits.spool_gib * _GIB)
     wiring.reserve = reserve
-    lane = DiskLane.start(wiring.spool, reserve)
+    lane = DiskLane.start(spool, reserve)
     stack.callback(lane.stop, block=False)
     keep_s = settings.retention.keep_days * 86400.0
     retention = Retention(wiring.journal, keep_s, settings.retention.journal_gib * _GIB, wiring.loop.now)
-    Housekeeper.start(wiring, retention, lane)
+    Housekeeper.start(wiring, spool, retention, lane)
 
 
 def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -> Iterator[HostWiring]:
@@ -270,7 +270,14 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
         )
 
 
-def _open(settings: Settings, wiring: Wiring, blobs: BlobServer, access: TrainerAccess) -> None:
+def _open(
+    settings: Settings,
+    wiring: Wiring,
+    gateway: ControlServer,
+    spool: Spool,
+    blobs: BlobServer,
+    access: TrainerAccess,
+) -> None:
     evaluator = pack_value(require_evaluator(settings).spec(), _SPEC_LIMIT_BYTES, "the evaluator's settings")
     to_agents = Welcome(
         PROTOCOL_VERSION,
@@ -279,7 +286,7 @@ def _open(settings: Settings, wiring: Wiring, blobs: BlobServer, access: Trainer
         settings.heartbeat.misses,
         evaluator,
         access.blobs,
-        str(wiring.spool.folder) if settings.fleet.share_blobs else None,
+        str(spool.folder) if settings.fleet.share_blobs else None,
         settings.limits.cache_mib * _MIB,
     )
     to_trainers = TrainerWelcome(
@@ -288,12 +295,12 @@ def _open(settings: Settings, wiring: Wiring, blobs: BlobServer, access: Trainer
         settings.fleet.name,
         settings.model_dump_json(),
         access.blobs,
-        str(wiring.spool.folder),
-        wiring.spool.token,
+        str(spool.folder),
+        spool.token,
         wiring.genome_limit_bytes,
     )
-    wiring.gateway.desk.open(lambda: to_trainers, wiring.dispatcher, wiring.fleet)
-    wiring.gateway.open(lambda: to_agents)
+    gateway.desk.open(lambda: to_trainers, wiring.dispatcher, wiring.fleet)
+    gateway.open(lambda: to_agents)
     blobs.start()
 
 

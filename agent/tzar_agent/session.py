@@ -5,7 +5,6 @@ identity; kept results and the evaluator outlive it. `Session.next_at` says when
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import assert_never
 
 from tzar_agent import commands as do
@@ -24,6 +23,7 @@ from tzar_agent.events import (
     Verdict,
 )
 from tzar_agent.job import Job, result_of
+from tzar_agent.kept import KeptResults
 from tzar_agent.protocol.messages import (
     PROTOCOL_VERSION,
     AgentState,
@@ -40,23 +40,13 @@ from tzar_agent.protocol.messages import (
     Unwelcome,
     Welcome,
 )
+from tzar_agent.who import Who
 
-__all__ = ["Session"]
+__all__ = ["Session", "Who"]
 
 ANSWER_WITHIN_S = 10.0  # a dial or a hello that got no answer for so long is given up
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0  # between two dials
 ROOM = 16  # orders at once: one is played, the others wait
-KEPT_NAMED = 4_000  # names in one hello, so that it stays below the frame's limit with the longest names
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """What a hello says that never changes."""
-
-    vm: str
-    incarnation: int
-    software: str
-    pid: int
 
 
 class Session:
@@ -72,7 +62,7 @@ class Session:
     def __init__(self, who: Who, orphan_s: float | None, kept: Iterable[str], at: float) -> None:
         self.who = who
         self.orphan_s = orphan_s
-        self.kept = dict.fromkeys(kept)
+        self.kept = KeptResults(kept, at)
         self.job: Job | None = None
         self.waiting: dict[str, Play] = {}  # orders whose turn has not come
         self.welcome: Welcome | None = None  # of the connection that stands; None: none does
@@ -138,7 +128,9 @@ class Session:
 
     def next_at(self) -> float:
         """Monotonic seconds at which the next `Tick` is due."""
-        moments = [self.dial_at, self.answer_by, self.beat_at, self._silent_at(), self._orphan_at()]
+        moments = [
+            self.dial_at, self.answer_by, self.beat_at, self._resend_at(), self._silent_at(), self._orphan_at()
+        ]  # fmt: skip
         if self.job is not None:
             moments.append(self.job.next_at())
             if self.welcome is not None:
@@ -154,10 +146,7 @@ class Session:
             case Play():
                 return self._play(at, message) if self.welcome else [do.Note("warning", "an order before the welcome")]
             case ResultAck(attempts):
-                known = [attempt for attempt in attempts if attempt in self.kept]
-                for attempt in known:
-                    del self.kept[attempt]
-                return [do.Forget(attempt) for attempt in known]
+                return [do.Forget(attempt) for attempt in self.kept.acknowledge(attempts)]
             case SupervisorHeartbeat():
                 return []
             case Cancel(attempt):
@@ -165,7 +154,7 @@ class Session:
             case Recall(attempts):
                 waiting = [play for attempt in attempts if (play := self.waiting.pop(attempt, None)) is not None]
                 verdict = Verdict("cancelled", reason="called back before its turn came")
-                return [command for play in waiting for command in self._report(result_of(play, 0.0, verdict))]
+                return [command for play in waiting for command in self._report(at, result_of(play, 0.0, verdict))]
             case Welcome():
                 return self._welcomed(at, message)
             case Unwelcome(code, reason):
@@ -182,7 +171,7 @@ class Session:
         self.beat_at = at + self.interval
         commands: list[do.Command] = [do.Adopt(welcome)]
         commands += self._equip()
-        commands += [do.Resend(attempt) for attempt in self.kept]
+        commands += self._resend(at)
         if self.job is not None and self.job.stage == "fetching":
             commands.append(do.Obtain(self.job.play))  # whoever was asked for the rest may be gone
         return commands
@@ -200,7 +189,7 @@ class Session:
             play = self.job.play
             playing = Playing(play.attempt, play.evaluation, play.game, play.digest)
         who = self.who
-        kept = tuple(self.kept)[-KEPT_NAMED:]
+        kept = self.kept.named()
         return Hello(PROTOCOL_VERSION, who.vm, who.incarnation, who.software, who.pid, playing, kept, ROOM)
 
     def _lost(self, at: float, jitter: float, reason: str) -> list[do.Command]:
@@ -235,7 +224,7 @@ class Session:
         reason = (
             f"the agent is busy with attempt {job.play.attempt} ({job.stage}), and {ROOM - 1} orders wait behind it"
         )
-        return self._report(result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
+        return self._report(at, result_of(play, 0.0, Verdict("agent_fault", reason=reason)))
 
     def _cancel(self, at: float, attempt: str) -> list[do.Command]:
         job = self._job_of(attempt)
@@ -244,7 +233,7 @@ class Session:
             if attempt in self.kept:
                 return [do.Resend(attempt)]
             if (play := self.waiting.pop(attempt, None)) is not None:
-                return self._report(result_of(play, 0.0, verdict))
+                return self._report(at, result_of(play, 0.0, verdict))
             return [do.Note("info", f"cancel of attempt {attempt}, which is not here; ignored")]
         if job.stage == "fetching":
             return [do.Abandon(attempt), *self._finish(job, at, verdict)]
@@ -268,7 +257,7 @@ class Session:
 
     def _finish(self, job: Job, at: float, verdict: Verdict) -> list[do.Command]:
         self.job = None
-        commands = self._report(result_of(job.play, job.seconds(at), verdict))
+        commands = self._report(at, result_of(job.play, job.seconds(at), verdict))
         commands += self._equip()
         if self.is_orphan:
             commands.append(do.Exit("no supervisor was heard; the last game is done and its result is kept"))
@@ -278,9 +267,12 @@ class Session:
             commands.append(do.Obtain(following))
         return commands
 
-    def _report(self, result: Result) -> list[do.Command]:
-        self.kept[result.attempt] = None
+    def _report(self, at: float, result: Result) -> list[do.Command]:
+        self.kept.keep(result.attempt, at)
         return [do.Keep(result, send=self.welcome is not None)]
+
+    def _resend(self, at: float) -> list[do.Command]:
+        return [do.Resend(attempt) for attempt in self.kept.sent_again(at)]
 
     def _equip(self) -> list[do.Command]:
         if self.job is not None or self.wanted is None or self.wanted == self.evaluator:
@@ -316,6 +308,8 @@ class Session:
             job = self.job
             state: AgentState = "idle" if job is None else "fetching" if job.stage == "fetching" else "playing"
             commands.append(do.Beat(self.beats, state, job.play.attempt if job else None, job.count if job else 0))
+        if (resend_at := self._resend_at()) is not None and at >= resend_at:
+            commands += self._resend(at)
         if self.job is not None:
             if (verdict := self.job.overdue(at)) is not None:
                 commands += self._end(self.job, verdict)
@@ -335,6 +329,9 @@ class Session:
             attempt, self.job = self.job.play.attempt, None
             return [do.Abandon(attempt), do.Exit(reason)]
         return [do.Note("warning", f"{reason}; the agent ends when its game is done")]
+
+    def _resend_at(self) -> float | None:
+        return None if self.welcome is None else self.kept.due_at()
 
     def _silent_at(self) -> float | None:
         return None if self.welcome is None else self.heard_at + self.misses * self.interval

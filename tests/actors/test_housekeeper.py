@@ -75,7 +75,7 @@ class House:
         self.retention = Retention(self.journal, 30 * 86400.0, 2**40, self.clock)
 
     def start(self):
-        self.ref = Housekeeper.start(self.wiring, self.retention, self.lane)
+        self.ref = Housekeeper.start(self.wiring, self.wiring.spool, self.retention, self.lane)
 
     def run(self, seconds):
         until = self.clock.now + seconds

@@ -34,6 +34,7 @@ from tzar_agent.events import (
     Tick,
     Verdict,
 )
+from tzar_agent.kept import RESEND_S
 from tzar_agent.protocol.messages import (
     Cancel,
     Evidence,
@@ -101,6 +102,25 @@ def test_a_game_is_fetched_started_scored_kept_and_forgotten_when_acknowledged()
     assert session.job is None
     assert session.step(Received(5.0, ResultAck(("a1",)))) == [Forget("a1")]
     assert session.step(Received(5.0, ResultAck(("a1",)))) == []
+
+
+def test_a_result_that_is_not_acknowledged_is_sent_again_after_a_while():
+    session = fresh(kept=("a1",))
+    session.step(Tick(0.0, 0.0))
+    session.step(HandshakeSucceeded(1.0))
+    assert Resend("a1") in session.step(Received(2.0, WELCOME))
+    assert Resend("a1") not in session.step(Tick(2.0 + RESEND_S - 1.0, 0.0))
+    assert session.next_at() <= 2.0 + RESEND_S
+    session.step(Received(2.0 + RESEND_S - 1.0, SupervisorHeartbeat(1)))
+    assert Resend("a1") in session.step(Tick(2.0 + RESEND_S, 0.0))
+    session.step(Received(2.0 + RESEND_S, ResultAck(("a1",))))
+    assert Resend("a1") not in session.step(Tick(2.0 + 2 * RESEND_S, 0.0))
+
+
+def test_a_result_that_is_acknowledged_twice_at_once_is_forgotten_once():
+    session = fresh(kept=("a1", "a2"))
+    assert session.step(Received(5.0, ResultAck(("a1", "a2", "a1")))) == [Forget("a1"), Forget("a2")]
+    assert not session.kept
 
 
 def test_a_game_that_ends_at_once_sends_no_progress():

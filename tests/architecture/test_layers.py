@@ -59,9 +59,10 @@ MAY_IMPORT = {
         "tzar_agent.protocol",
     },
     "tzar_actors.demo": {"tzar_actors.errors", "tzar_actors.client", "tzar_agent"},
+    "tzar_actors.simulation": {"tzar_actors", "tzar_agent"},  # a world around the real parts; only the CLI imports it
     "tzar_agent": set(),
 }
-ASSEMBLERS = {"tzar_actors.app"}  # only it puts real parts together
+ASSEMBLERS = {"tzar_actors.app", "tzar_actors.simulation"}  # only they put real parts together
 PARTS = {
     "tzar_actors.journal.journal": {"tzar_actors.journal", "tzar_actors.actors"},  # actors append to it
     "tzar_actors.gateway.control": {"tzar_actors.gateway", "tzar_actors.actors.wiring"},  # its type, for annotations
@@ -137,7 +138,7 @@ def calls(path, function):
 
 def test_the_modules_are_found():
     assert {"tzar_actors", "tzar_actors.core.dispatch", "tzar_agent.protocol.messages", "hyperv"} <= set(MODULES)
-    assert set(imports("tzar_actors.core.leases")) >= {"dataclasses", "tzar_actors.core.queue"}
+    assert set(imports("tzar_actors.core.leases")) >= {"typing", "tzar_actors.core.queue"}
 
 
 @pytest.mark.parametrize("layer", MAY_IMPORT)
@@ -178,6 +179,12 @@ def test_nothing_imports_the_command_line_but_its_entry():
     for name in MODULES:
         if not within(name, {"tzar_actors.cli", "tzar_actors.__main__"}):
             assert not any(within(other, {"tzar_actors.cli"}) for other in imports(name)), name
+
+
+def test_nothing_of_the_product_imports_the_simulation():
+    for name in MODULES:
+        if not within(name, {"tzar_actors.simulation", "tzar_actors.cli"}):
+            assert not any(within(other, {"tzar_actors.simulation"}) for other in imports(name)), name
 
 
 def test_the_agent_imports_nothing_of_the_supervisor():

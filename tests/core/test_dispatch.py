@@ -37,6 +37,7 @@ from tzar_actors.core.records import (
     EvaluationRecord,
     GameEndedRecord,
 )
+from tzar_actors.journal.stored import stored_codec
 
 K = asked("k")
 GAMES = asked("games", games=2)
@@ -254,6 +255,15 @@ def test_a_deadline_ends_the_evaluation_as_infra_failed_with_the_story():
     assert deliver.ended.reason == "its deadline passed; attempts: 2.1 on a: fault, why 2.1"
     assert kinds(commands, SendCancel, CancelDeadline) == [SendCancel("b", "2.2"), CancelDeadline("k")]
     assert machine.step(DeadlinePassed(61.0, "k")) == []
+
+
+def test_the_outcome_of_a_game_that_nobody_tried_is_encoded_as_the_journal_gives_it_back():
+    machine = a_fleet()
+    machine.step(submitted(asked("k", deadline_s=60.0)))
+    (deliver,) = kinds(machine.step(DeadlinePassed(60.0, "k")), Deliver)
+    codec = stored_codec()
+    encoded = codec.encode(deliver.ended)
+    assert codec.encode(codec.decode(encoded)) == encoded
 
 
 def test_an_evaluation_that_ends_in_time_cancels_its_deadline():

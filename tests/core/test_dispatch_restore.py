@@ -1,5 +1,6 @@
 """A machine that takes up what an earlier one had open."""
 
+import pytest
 from asking import a_fleet, asked, kinds, playing, plays, reported, scored, steps, story
 
 from tzar_actors.core.blame import BlamePolicy
@@ -49,6 +50,30 @@ def test_a_game_in_flight_on_a_vm_that_did_not_survive_is_played_again():
     machine.restore(0.0, open_, [RunningAttempt("1.1", open_.games[0], "a", 4, 0.0)])
     steps(machine, FleetChanged(0.0, frozenset("ab")), VmReady(0.0, "b", 1))
     assert plays(machine.step(VmGone(1.0, "a", "its driver says off"))) == [("b", "2.1", "k", 0)]
+
+
+def orders_of_an_earlier_supervisor(machine):
+    """Three orders of one VM, of which the first was played; returns the games."""
+    open_ = an_open()
+    machine.restore(0.0, open_, [RunningAttempt(f"1.{9 + i}", open_.games[i], "a", 4, 0.0) for i in range(3)])
+    machine.step(FleetChanged(0.0, frozenset("ab")))
+    return open_.games
+
+
+@pytest.mark.parametrize(
+    ("event", "ends"),
+    [
+        (VmReady(0.0, "a", 4, playing("1.9", GAMES)), [[], ["excused"], ["excused"]]),
+        (VmReady(0.0, "a", 4, kept=("1.9",)), [[], ["excused"], ["excused"]]),
+        (VmReady(0.0, "a", 4), [["lost"], ["excused"], ["excused"]]),
+        (VmGone(0.0, "a", "it crashed"), [["lost"], ["excused"], ["excused"]]),
+    ],
+)
+def test_of_what_an_earlier_supervisor_ordered_ahead_only_the_first_can_have_been_played(event, ends):
+    machine = Dispatch(2, BlamePolicy())
+    games = orders_of_an_earlier_supervisor(machine)
+    machine.step(event)
+    assert [[story.status for story in game.stories] for game in games] == ends
 
 
 def test_a_game_in_flight_on_a_vm_that_is_no_longer_in_the_fleet_is_played_again():

@@ -91,6 +91,15 @@ def test_of_the_orders_of_a_vm_that_fails_only_the_first_was_played():
     ]
 
 
+def test_what_an_agent_that_cannot_play_was_ordered_is_not_to_blame():
+    machine, commands = a_fast_fleet("a", "b")
+    first, *rest = kinds(commands, SendPlay)
+    machine.step(reported("a", first.attempt, first.evaluation, status="agent_fault", at=1.5))
+    games = [machine.attempts[play.attempt].game for play in rest if play.vm == "a"]
+    machine.step(VmGone(1.5, "a", "its agent could not play"))
+    assert [[story.status for story in game.stories] for game in games] == [["excused"]] * 7
+
+
 def test_what_was_not_played_counts_for_nothing_and_may_go_to_the_same_vm():
     machine, commands = a_fast_fleet("a", games=3, room=2)
     for boot in range(2, 12):  # far more often than an attempt may fail

@@ -85,6 +85,13 @@ def test_a_running_vm_is_adopted_when_its_hello_came_before_the_status():
     assert vm.step(seen("running", 3))[-1] == ReportReady(3, adopted=True)
 
 
+def test_a_hello_whose_agent_fell_silent_before_the_status_is_awaited_again():
+    vm = Vm(LIMITS, incarnation=3)
+    assert steps(vm, AgentCame(3), AgentSilent()) == []
+    assert vm.step(seen("running", 3)) == [SetTimer("boot", 20.0)]
+    assert vm.step(AgentCame(3))[-1] == ReportReady(3, adopted=True)
+
+
 def test_a_vm_to_be_adopted_whose_agent_does_not_come_back_has_failed():
     vm = Vm(LIMITS, incarnation=3)
     assert steps(vm, seen("running", 3), TimerFired("boot")) == [*ENDED, ReportFailed("its agent did not come back")]

@@ -207,6 +207,8 @@ class VmLaws(RuleBasedStateMachine):
     @precondition(lambda self: self.connected_as)
     @rule(event=st.sampled_from([AgentSilent(), AgentFaulted("of no use")]))
     def the_agent_is_silent_or_of_no_use(self, event):
+        if isinstance(event, AgentSilent):  # with which its connection is given up
+            self.connected_as = None
         self.step(event)
 
     # --- time and orders

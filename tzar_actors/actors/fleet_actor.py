@@ -31,12 +31,14 @@ from tzar_actors.client.protocol import Shutdown
 from tzar_actors.core.dispatch_events import FleetChanged
 from tzar_actors.core.host import HostAnswered
 from tzar_actors.core.vm_table import Desired
+from tzar_actors.drivers.base import VmStatus
 from tzar_actors.events import catalogue
 from tzar_actors.journal.journal import JournalledVm
 
 __all__ = ["FleetActor"]
 
 _ASK_EACH_S: Final = 5.0
+_TELL_ALL_EACH: Final = 6  # rounds: what a VM's actor was told while it waited for its driver it did not believe
 _STOP_WITHIN_S: Final = 60.0  # a host out of reach must not keep the supervisor from ending
 _LOOK_EACH_S: Final = 0.1  # while it drains: whether all is played
 
@@ -55,6 +57,8 @@ class FleetActor(MachineActor[None]):
         self._host_of: dict[str, str] = {}
         self._hosts: dict[str, HostWiring] = {host.name: host for host in wiring.hosts}
         self._asked: dict[str, bool] = {}  # hosts with a question under way; True: ask again after it
+        self._rounds = 0
+        self._told: dict[str, tuple[pykka.ActorRef[Any], VmStatus | None, bool]] = {}
         self._fleet: frozenset[str] = frozenset()  # the VMs that games may wait for
         self._trainers: set[str] = set()
         self._leaving: set[str] = set()
@@ -86,10 +90,14 @@ class FleetActor(MachineActor[None]):
         """See `MachineActor`."""
         match message:
             case AskHost(host):
+                self._told.clear()  # whoever asks waits for the answer, be it the same as before
                 self._ask(host)
             case HostAnswer():
                 self._answered(message)
             case TimerRang("ask"):
+                self._rounds += 1
+                if self._rounds % _TELL_ALL_EACH == 0:
+                    self._told.clear()
                 for host in self._hosts:
                     self._ask(host)
                 self.set_timer("ask", _ASK_EACH_S)
@@ -153,10 +161,14 @@ class FleetActor(MachineActor[None]):
         for vm in answer.vms or ():
             if vm not in self._supervisors:
                 self._remove_stray(self._hosts[answer.host], vm)
-        for vm, supervisor in self._supervisors.items():
-            if self._host_of[vm] == answer.host and supervisor.is_alive():
-                status = None if answer.vms is None else answer.vms.get(vm)
-                supervisor.tell(VmObserved(answer.asked_at, status, answer.vms is not None))
+        for vm, host in self._host_of.items():
+            # Straight to the actor, past its supervisor, and only what is news: there may be a thousand VMs.
+            actor = self._wiring.vm_actors.get(vm)
+            if host == answer.host and actor is not None and actor.is_alive():
+                news = (actor, None if answer.vms is None else answer.vms.get(vm), answer.vms is not None)
+                if self._told.get(vm) != news:
+                    self._told[vm] = news
+                    actor.tell(VmObserved(answer.asked_at, news[1], news[2]))
 
     def _remove_stray(self, host: HostWiring, vm: str) -> None:
         """It bears our mark, and nobody knows it: it was made just before an earlier supervisor was killed."""

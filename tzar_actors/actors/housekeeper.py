@@ -15,7 +15,7 @@ from tzar_actors.actors.disk_lane import AskDisk, DiskAnswer
 from tzar_actors.actors.messages import TimerRang
 from tzar_actors.actors.wiring import Wiring
 from tzar_actors.events import catalogue
-from tzar_actors.gateway.spool import Survey
+from tzar_actors.gateway.spool import Spool, Survey
 from tzar_actors.journal.retention import Retention
 
 __all__ = ["Housekeeper"]
@@ -35,13 +35,15 @@ class Housekeeper(MachineActor[None]):
 
     Args:
         wiring: the supervisor's parts; its `room` is kept up to date.
+        spool: where the large genomes lie.
         retention: forgets what ended long ago.
         lane: the disk's.
     """
 
-    def __init__(self, wiring: Wiring, retention: Retention, lane: "pykka.ActorRef[Any]") -> None:
+    def __init__(self, wiring: Wiring, spool: Spool, retention: Retention, lane: "pykka.ActorRef[Any]") -> None:
         super().__init__(wiring.loop, wiring.journal)
         self._wiring = wiring
+        self._spool = spool
         self._retention = retention
         self._lane = lane
         self._asked = 0
@@ -117,7 +119,7 @@ class Housekeeper(MachineActor[None]):
             grace_s = _PRESSED_GRACE_S if use == "ended" else _GRACE_S
             if use == "open" or (use == "ended" and not is_pressed) or up_s < grace_s or seen_at >= now - grace_s:
                 continue
-            if wiring.spool.discard(digest, now - grace_s):
+            if self._spool.discard(digest, now - grace_s):
                 self._held_bytes -= size
                 self._discarded += 1
                 self._discarded_bytes += size
@@ -138,10 +140,10 @@ class Housekeeper(MachineActor[None]):
         self._told = shortage
         if shortage is None:
             wiring.log.emit(catalogue.RoomEnough(free_bytes))
-            wiring.spool.take_more()
+            self._spool.take_more()
         else:
             wiring.log.emit(catalogue.RoomShort(*shortage, free_bytes))
-            wiring.spool.take_no_more(*shortage)
+            self._spool.take_no_more(*shortage)
 
     def _forget(self) -> None:
         if self._retention.forget_some(self._wiring.wall()):

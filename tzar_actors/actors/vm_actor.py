@@ -1,7 +1,5 @@
 """One VM: steps its machine, calls its driver, and speaks with its agent."""
 
-import random
-import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, assert_never
@@ -69,7 +67,6 @@ from tzar_actors.core.vm_events import (
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import PowerState, VmStatus
 from tzar_actors.events import catalogue
-from tzar_actors.gateway.keys import KeyPair
 from tzar_agent.protocol.identity import Identity
 from tzar_agent.protocol.messages import Hello, Play, Playing
 
@@ -234,6 +231,8 @@ class VmActor(MachineActor[VmCommand]):
     def _result(self, message: AgentResult) -> Iterable[VmCommand]:
         result = message.result
         was_first = self._row.attempt == result.attempt
+        # A fault kept from an earlier incarnation was answered by its reset, and must not cost another one.
+        has_fault = result.status == "agent_fault" and (was_first or result.attempt in self._orders)
         self._orders.pop(result.attempt, None)
         if was_first and (following := next(iter(self._orders.values()), None)) is not None:
             self._show_playing(following)
@@ -242,8 +241,10 @@ class VmActor(MachineActor[VmCommand]):
         if self._hello is not None and self._hello.playing and self._hello.playing.attempt == result.attempt:
             self._hello = replace(self._hello, playing=None)
         self._row.games_played += result.status != "cancelled"
+        if has_fault:  # said first, or the dispatcher would give it the next game, only to lose that as well
+            self._wiring.dispatcher.tell(VmAway(self._vm))
         self._wiring.dispatcher.tell(Reported(self.loop.now(), self._vm, message.incarnation, result))
-        if result.status == "agent_fault":
+        if has_fault:
             return self._step(AgentFaulted(f"its agent could not play: {result.reason}"))
         return ()
 
@@ -264,7 +265,7 @@ class VmActor(MachineActor[VmCommand]):
         self._supervisor.tell(VmHasCome(self._vm))
 
     def _boot(self, boot: Boot) -> None:
-        keys = KeyPair.make()
+        keys = self._wiring.chance.keys()
         self._row.incarnation = boot.incarnation
         self._show_no_agent("booting", "")
         self.journal.append(IncarnationRecord(self._vm, self._host.name, boot.incarnation, keys.public))
@@ -277,7 +278,7 @@ class VmActor(MachineActor[VmCommand]):
             server_key=self._wiring.server_key,
             public_key=keys.public,
             secret_key=keys.secret,
-            entropy=secrets.token_hex(32),
+            entropy=self._wiring.chance.entropy(),
             time=self._wiring.wall(),
             orphan_s=self._host.orphan_s,
         )
@@ -296,7 +297,7 @@ class VmActor(MachineActor[VmCommand]):
             self.log(catalogue.DriverFailed(self._vm, self._host.name, answer.verb, answer.error))
             if answer.refused and answer.verb in ("start", "restore"):
                 self._host.actor.tell(BootRefused(now, self._vm))
-            return self._step(CallFailed(now, answer.error, answer.refused, random.random()))
+            return self._step(CallFailed(now, answer.error, answer.refused, self._wiring.chance.draw()))
         match answer.verb:
             case "create":
                 machine_id = answer.machine_id or ""

@@ -1,6 +1,5 @@
 """Owns one VmActor: says how its VM comes back after a failure, and replaces the actor itself when it dies."""
 
-import random
 from collections.abc import Iterable
 from typing import Any, assert_never
 
@@ -20,7 +19,6 @@ from tzar_actors.actors.messages import (
     VmHasSettled,
     VmIsBack,
     VmIsQuarantined,
-    VmObserved,
     VmRecover,
     VmReset,
 )
@@ -86,7 +84,7 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
     def decide(self, message: Any) -> Iterable[SuperviseCommand]:
         """See `MachineActor`."""
         match message:
-            case VmObserved() | VmBlamed() | VmReset():
+            case VmBlamed() | VmReset():
                 self._tell_actor(message)
             case SetDesired(desired):
                 self._wanted = self._desired = desired
@@ -94,9 +92,9 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
             case VmHasFailed(_, _, cause):
                 self._host.actor.tell(VmFell(self.loop.now(), self._vm, cause))  # who knows whether others fail as well
             case FailureJudged(cause, False):
-                return self._step(VmFailed(self.loop.now(), random.random(), cause))
+                return self._step(VmFailed(self.loop.now(), self._wiring.chance.draw(), cause))
             case FailureJudged(_, True):
-                return self._step(VmExcused(random.random()))
+                return self._step(VmExcused(self._wiring.chance.draw()))
             case HostTrouble(since):
                 return self._step(HostFailed(since))
             case VmHasCome():
@@ -165,7 +163,7 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
         self._wiring.dispatcher.tell(VmAway(self._vm))
         self._host.actor.tell(VmLeft(self.loop.now(), self._vm))  # whatever it waited for
         self._generation += 1
-        self._actor_deaths, (decision,) = self._actor_deaths.step(Failed(self.loop.now(), random.random()))
+        self._actor_deaths, (decision,) = self._actor_deaths.step(Failed(self.loop.now(), self._wiring.chance.draw()))
         if not isinstance(decision, Restart):
             raise SystemExit(f"the actor of VM {self._vm} failed {len(decision.failures)} times: {error}")
         self.set_timer("actor", decision.after_s)

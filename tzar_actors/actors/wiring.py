@@ -1,26 +1,46 @@
 """The parts that actors reach each other and the world by. `app.py` fills it; everything in it is used on the loop."""
 
+import random
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pykka
 
 from tzar_actors.actors.board import Board
+from tzar_actors.actors.ports import BlobStore, Gateway
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.room import Room
 from tzar_actors.core.vm import VmLimits
-from tzar_actors.events.log import EventLog
+from tzar_actors.events.sink import EventSink
+from tzar_actors.gateway.keys import KeyPair
 from tzar_actors.journal.journal import Journal
 from tzar_actors.journal.reserve import Reserve
 from tzar_actors.loop import Loop
 
-if TYPE_CHECKING:
-    from tzar_actors.gateway.control import ControlServer
-    from tzar_actors.gateway.spool import Spool
+__all__ = ["Chance", "HostWiring", "Wiring"]
 
-__all__ = ["HostWiring", "Wiring"]
+
+def _new_entropy() -> str:
+    return secrets.token_hex(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """All randomness that the actors use. A simulation puts seeded sources in their place, and replays exactly.
+
+    Args:
+        draw: a draw from [0, 1), for delays.
+        keys: makes the key pair of a new incarnation.
+        entropy: makes the 32 random bytes, in hex, that a new incarnation is given.
+    """
+
+    draw: Callable[[], float] = random.random
+    keys: Callable[[], KeyPair] = KeyPair.make
+    entropy: Callable[[], str] = _new_entropy
+
 
 _BOUNDLESS: Final = Room(low_bytes=0, spool_limit_bytes=2**63)  # where nobody keeps house there is always room
 
@@ -65,10 +85,10 @@ class Wiring:
 
     loop: Loop
     journal: Journal
-    log: EventLog
+    log: EventSink
     board: Board
-    gateway: "ControlServer"
-    spool: "Spool"
+    gateway: Gateway
+    spool: BlobStore
     fleet_id: str
     server_key: str
     wall: Callable[[], float]  # seconds since 1970
@@ -84,6 +104,7 @@ class Wiring:
     on_trainer_exit: str
     burst_s: float = 1.5  # VMs of one host that fail within so many seconds fail at once
     probation_s: float = 600.0  # the length of a VM's first quarantine
+    chance: Chance = field(default_factory=Chance)
     dispatcher: "pykka.ActorRef[Any]" = field(init=False)
     fleet: "pykka.ActorRef[Any]" = field(init=False)
     room: Room = field(default=_BOUNDLESS)

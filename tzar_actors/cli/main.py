@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from tzar_actors.cli import config, evaluate, results, status, supervise
+from tzar_actors.cli import config, evaluate, results, simulate, status, supervise
 from tzar_actors.cli.demo import demo
 from tzar_actors.errors import ConfigError, TzarError
 
@@ -23,6 +23,7 @@ app.command("supervise")(supervise.supervise_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("results")(results.results_command)
 app.command("status")(status.status_command)
+app.command("simulate")(simulate.simulate_command)
 app.add_typer(config.app, name="config")
 
 

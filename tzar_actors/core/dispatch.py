@@ -196,7 +196,8 @@ class Dispatch:
             commands.extend(self._count(event.at, game, vm, event.incarnation, result))
         commands.append(Acknowledge(vm, result.attempt))
         seconds = result.seconds if result.status != "cancelled" else None
-        self.leases.vm_finished(event.at, vm, result.attempt, seconds)
+        is_faulty = result.status == "agent_fault"
+        self.leases.vm_finished(event.at, vm, result.attempt, seconds, is_faulty=is_faulty)
         commands.extend(self.leases.give_out(event.at))
         return commands
 
@@ -243,7 +244,7 @@ class Dispatch:
                 assert_never(verdict)
 
     def _end_game(self, at: float, game: Game, outcome: OutcomeName, reason: str) -> list[DispatchCommand]:
-        seconds = sum(story.seconds for story in game.stories)
+        seconds = sum((story.seconds for story in game.stories), 0.0)  # never the integer 0: it would be encoded so
         ended = GameEnded(outcome, None, seconds, _NO_DETAILS, reason, tuple(game.stories))
         return self._close_game(at, game, ended)
 
@@ -326,7 +327,7 @@ class Dispatch:
     def _lose(self, at: float, vm: str, cause: str, *, excused: bool) -> list[DispatchCommand]:
         """Revokes the attempts of `vm`: it died with the first of its orders, or has an excuse."""
         excused = excused or self._failures.is_excused(vm)
-        waited = self.leases.orders_of(vm)[1:]
+        waited = self.leases.waiting_at(vm)
         commands: list[DispatchCommand] = []
         for attempt in self.leases.of(vm):
             if attempt.attempt not in self.attempts:  # called off with an evaluation that ended just now

@@ -1,46 +1,25 @@
 """Who plays what: the VMs, their attempts, and the games that wait. It gives games out and keeps its indexes equal.
 
 A VM plays one game at a time. While its games are so short that the way between two of them costs more than they do,
-it is ordered a few ahead, as many as it plays in `_AHEAD_S`. A game that is tried again is never ordered ahead and has
+it is ordered a few ahead, as many as `VmOrders.depth` says. A game that is tried again is never ordered ahead and has
 its VM alone, so that what happens then is its own doing.
 
 What a result means, and when a game has ended, is not decided here.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Final
 
 from tzar_actors.core.dispatch_commands import DispatchCommand, Keep, ResetVm, SendPlay, SendRecall, SetRecall
 from tzar_actors.core.evaluation import AttemptStatus
 from tzar_actors.core.queue import Game, GameQueue, RunningAttempt
 from tzar_actors.core.records import AttemptRecord
+from tzar_actors.core.vm_orders import VmOrders
 from tzar_actors.core.witnesses import Witnesses
 
 __all__ = ["Leases"]
 
-_AHEAD_S: Final = 0.01  # of games that wait at a VM: as long as another VM would need to get them instead
 _RECALL_S: Final = 0.05  # that a game may take before those that wait behind it are asked for again
-
-
-@dataclass(slots=True)
-class _VmState:
-    incarnation: int = 0
-    is_here: bool = False
-    orders: dict[str, None] = field(default_factory=dict)  # what its agent plays and has to play, counting or not
-    room: int = 1  # orders that its agent takes at once
-    pace_s: float | None = None  # a game's length here, since its boot; None: it has played none
-    is_alone: bool = False  # what it plays was tried before
-    turn_at: float = 0.0  # when the turn of its first order came
-    recalled: set[str] = field(default_factory=set)  # orders that were asked for again
-    last_digest: bytes = b""
-    attempts: set[str] = field(default_factory=set)
-
-    def depth(self) -> int:
-        """How many orders it may have now."""
-        if self.is_alone or self.pace_s is None:
-            return 1
-        return self.room if self.pace_s * self.room <= _AHEAD_S else max(1, int(_AHEAD_S / self.pace_s))
 
 
 class Leases:
@@ -58,7 +37,7 @@ class Leases:
         self.attempts: dict[str, RunningAttempt] = {}
         self._number = 0
         self._queue = GameQueue()
-        self._vms: dict[str, _VmState] = {}
+        self._vms: dict[str, VmOrders] = {}
         self._idle: dict[str, None] = {}
         self._fast: dict[str, None] = {}  # those that are not idle, and that a game may be ordered ahead of
         self._fleet: frozenset[str] = frozenset()
@@ -127,18 +106,30 @@ class Leases:
     def of(self, vm: str) -> list[RunningAttempt]:
         """The attempts of `vm` whose results may still count, in the order in which they are played there."""
         state = self._vms.get(vm)
-        return [self.attempts[name] for name in sorted(state.attempts, key=_age)] if state else []
+        attempts = [self.attempts[name] for name in state.attempts] if state else []
+        return sorted(attempts, key=RunningAttempt.age)
 
     def orders_of(self, vm: str) -> list[str]:
         """The attempts that the agent of `vm` plays and has to play, in their order, whether they count or not."""
         state = self._vms.get(vm)
         return list(state.orders) if state else []
 
+    def waiting_at(self, vm: str) -> list[str]:
+        """The orders of `vm` whose end is nobody's doing but its own: all but the first.
+
+        Those of an earlier supervisor's until its agent is here. With an agent that cannot play the first as well.
+        """
+        state = self._vms.get(vm)
+        if state is None:
+            return []
+        row = list(state.orders) if state.incarnation else [attempt.attempt for attempt in self.of(vm)]
+        return row if state.is_faulty else row[1:]
+
     def unknown_to(
         self, vm: str, incarnation: int, known: Collection[str]
     ) -> list[tuple[RunningAttempt, AttemptStatus, str]]:
         """The attempts of `vm` that the agent which is here does not know, each with how it ended and why."""
-        waited = self.orders_of(vm)[1:]
+        waited = self.waiting_at(vm)
         found: list[tuple[RunningAttempt, AttemptStatus, str]] = []
         for attempt in self.of(vm):
             if attempt.incarnation != incarnation:  # a death would have been told before: it was booted on command
@@ -161,12 +152,7 @@ class Leases:
             room: orders that its agent takes at once.
         """
         state = self._vm(vm)
-        if state.incarnation != incarnation:
-            state.pace_s = None
-        state.incarnation, state.is_here, state.room = incarnation, True, room
-        state.orders = {} if playing is None else {playing: None}
-        state.recalled.clear()
-        state.is_alone = playing is not None
+        state.come(incarnation, playing, room)
         self._idle.pop(vm, None)
         self._fast.pop(vm, None)
         if playing is None:
@@ -174,19 +160,13 @@ class Leases:
         else:
             state.last_digest = digest
 
-    def vm_finished(self, at: float, vm: str, attempt: str, seconds: float | None) -> None:
-        """The agent of `vm` plays `attempt` no longer; its game took `seconds`, or was not played."""
+    def vm_finished(self, at: float, vm: str, attempt: str, seconds: float | None, *, is_faulty: bool = False) -> None:
+        """The agent of `vm` plays `attempt` no longer; its game took `seconds`, or was not played.
+
+        `is_faulty`: the agent could not play it. It will be reset, and what else it was ordered is not to blame.
+        """
         state = self._vms.get(vm)
-        if state is None or attempt not in state.orders:
-            return
-        del state.orders[attempt]
-        state.recalled.discard(attempt)
-        state.turn_at = at
-        if seconds is not None:
-            pace_s = state.pace_s
-            # One slow game is believed at once, fast ones by and by: what waits behind a slow one waits for long.
-            state.pace_s = seconds if pace_s is None or seconds >= pace_s else (pace_s + seconds) / 2
-        if not state.is_here:
+        if state is None or not state.finish(at, attempt, seconds, is_faulty=is_faulty) or not state.is_here:
             return
         if not state.orders:
             state.is_alone = False
@@ -316,7 +296,7 @@ class Leases:
                     commands.append(SetRecall(_RECALL_S))
             del self._fast[vm]
 
-    def _order(self, at: float, vm: str, state: _VmState, game: Game, commands: list[DispatchCommand]) -> None:
+    def _order(self, at: float, vm: str, state: VmOrders, game: Game, commands: list[DispatchCommand]) -> None:
         self._number += 1
         name = f"{self.epoch}.{self._number}"
         asked = game.evaluation.asked
@@ -331,10 +311,5 @@ class Leases:
         commands.append(SendPlay(vm, state.incarnation, name, asked, game.index))
         commands.append(Keep(AttemptRecord(name, asked.key, game.index, vm, state.incarnation)))
 
-    def _vm(self, vm: str) -> _VmState:
-        return self._vms.setdefault(vm, _VmState())
-
-
-def _age(attempt: str) -> tuple[int, int]:
-    epoch, _, number = attempt.partition(".")
-    return (int(epoch) if epoch.isdecimal() else 0, int(number) if number.isdecimal() else 0)
+    def _vm(self, vm: str) -> VmOrders:
+        return self._vms.setdefault(vm, VmOrders())

@@ -67,6 +67,11 @@ class RunningAttempt:
     started_at: float
     freed: bool = False
 
+    def age(self) -> tuple[int, int]:
+        """Its place in the order in which attempts are made, through all epochs."""
+        epoch, _, number = self.attempt.partition(".")
+        return (int(epoch) if epoch.isdecimal() else 0, int(number) if number.isdecimal() else 0)
+
 
 class GameQueue:
     """The queue: exactly the games whose state is `queued`."""

@@ -273,6 +273,7 @@ class Vm:
         return commands
 
     def _silent(self, cause: str) -> list[VmCommand]:
+        self._hello = False  # its connection is given up: whoever waits for the driver must not believe it later
         if self.phase is not AgentPhase.READY:
             return []
         grace: list[VmCommand] = [] if self._away else [SetTimer("grace", self.limits.reconnect_grace_s), AskStatus()]

@@ -1,0 +1,346 @@
+"""Known bugs, put into the real core and actors by hand, each at one place, and the law that each breaks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from tzar_actors.actors import vm_actor as vm_actor_module
+from tzar_actors.actors.base import MachineActor
+from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.messages import AgentOverdue, TimerRang
+from tzar_actors.actors.vm_actor import VmActor
+from tzar_actors.actors.vm_supervisor import VmSupervisor
+from tzar_actors.core import dispatch as dispatch_module
+from tzar_actors.core.blame import Verdict
+from tzar_actors.core.dispatch import Dispatch
+from tzar_actors.core.dispatch_events import Accept, Acknowledge, Deliver, Keep, VmGone
+from tzar_actors.core.leases import Leases
+from tzar_actors.core.queue import GameQueue
+from tzar_actors.core.records import EvaluationRecord
+from tzar_actors.core.restart import Failed, GiveUp, Restart, RestartIntensity
+from tzar_actors.core.supervise import Recover
+from tzar_actors.journal.journal import Journal
+from tzar_actors.simulation.faults import Faults
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One bug, and the world in which it shows.
+
+    Args:
+        put_in: puts the bug in.
+        law: the short name of the law that it breaks.
+        faults: of the world.
+        vms: of its fleet.
+        minutes: that it runs.
+        seeds: that are tried; one of them must show the bug.
+    """
+
+    put_in: Callable[[pytest.MonkeyPatch], None]
+    law: str
+    faults: Faults = field(default_factory=Faults)
+    vms: int = 4
+    minutes: float = 30.0
+    seeds: tuple[int, ...] = (1, 2, 3)
+
+
+def not_held(*commands):
+    def put_in(patch):
+        for command in commands:
+            assert command.HELD, f"{command} is held no more: this mutant has no place"
+            patch.setattr(command, "HELD", False)
+
+    return put_in
+
+
+def wrapping(owner, name, make):
+    """Replaces `owner.name` by what `make` makes of it."""
+
+    def put_in(patch):
+        patch.setattr(owner, name, make(getattr(owner, name)))
+
+    return put_in
+
+
+def all_of(*puts):
+    def put_in(patch):
+        for put in puts:
+            put(patch)
+
+    return put_in
+
+
+def excusing(*beginnings):
+    """`why_not` without one of its reasons."""
+
+    def make(original):
+        def why_not(*arguments):
+            reason = original(*arguments)
+            return None if reason is not None and reason.startswith(beginnings) else reason
+
+        return why_not
+
+    return wrapping(dispatch_module, "why_not", make)
+
+
+def same_epoch(original):
+    def begin(self, epoch):
+        original(self, 1)
+
+    return begin
+
+
+def whoever_asks(original):
+    return lambda self, vm, fleet, digest: original(self, "nobody", fleet, digest)
+
+
+def unknown_is_absent(original):
+    return lambda status, is_known: "absent" if not is_known else original(status, is_known)
+
+
+def timers_ring_on(patch):
+    def on_receive(self, message):
+        if isinstance(message, TimerRang):
+            self._timers.pop(message.name, None)
+        self.perform(self.decide(message))
+
+    def cancel_timer(self, name):
+        self._timers.pop(name, None)
+
+    patch.setattr(MachineActor, "cancel_timer", cancel_timer)
+    patch.setattr(MachineActor, "on_receive", on_receive)
+
+
+def sparing_every_incarnation(original):
+    def lose(self, at, vm, cause, incarnation=None, spare=()):
+        if incarnation is None:
+            return original(self, at, vm, cause)
+        lost = [attempt for attempt in self._leases.of(vm) if attempt.attempt not in spare]
+        return [command for attempt in lost for command in self._revoke(at, attempt, "lost", cause)]
+
+    return lose
+
+
+def nothing_unknown_is_lost(original):
+    def lose(self, at, vm, cause, *rest):
+        return [] if cause == "its agent does not know of it" else original(self, at, vm, cause, *rest)
+
+    return lose
+
+
+def no_recovery(original):
+    def carry_out(self, command):
+        if not isinstance(command, Recover):
+            original(self, command)
+
+    return carry_out
+
+
+def fleet_never_shrinks(original):
+    def changed(self, at, vms):
+        return original(self, at, vms | self._leases._fleet)
+
+    return changed
+
+
+def restarts_for_ever(original):
+    def step(self, event):
+        state, decisions = original(self, event)
+        if isinstance(event, Failed) and isinstance(decisions[0], GiveUp):
+            return state, (Restart(self.longest_delay_s),)
+        return state, decisions
+
+    return step
+
+
+def forgotten_with_its_actor(original):
+    def step(self, event):
+        if isinstance(event, VmGone) and event.cause.startswith("its actor failed"):
+            self._leases.vm_gone(event.vm)
+            for attempt in self._leases.of(event.vm):
+                self._leases.forget(attempt)
+            return []
+        return original(self, event)
+
+    return step
+
+
+def without_question(original):
+    def submitted(self, event):
+        commands = original(self, event)
+        return [c for c in commands if not (isinstance(c, Keep) and isinstance(c.record, EvaluationRecord))]
+
+    return submitted
+
+
+def does_nothing(original):
+    return lambda self, *arguments: None
+
+
+def knows_no_answer(original):
+    return lambda self, key: None
+
+
+def boots_at_once(original):
+    def boot(self, command):
+        hold, self.loop.hold = self.loop.hold, lambda release: release()
+        try:
+            original(self, command)
+        finally:
+            self.loop.hold = hold
+
+    return boot
+
+
+def a_crash_is_a_zero(original):
+    def count(self, at, game, vm, incarnation, result):
+        if result.status == "fault":
+            result = replace(result, status="scored", fitness=0.0)
+        return original(self, at, game, vm, incarnation, result)
+
+    return count
+
+
+def one_vm_condemns(original):
+    def judge(attempts, *rest):
+        if any(attempt.status in ("fault", "lost") for attempt in attempts):
+            return Verdict("genome_failed", "one was enough")
+        return original(attempts, *rest)
+
+    return judge
+
+
+def ignores_what_is_overdue(original):
+    def decide(self, message):
+        return () if isinstance(message, AgentOverdue) else original(self, message)
+
+    return decide
+
+
+def tells_nobody_twice(original):
+    def submitted(self, event):
+        return [c for c in original(self, event) if not (event.known and isinstance(c, Deliver))]
+
+    return submitted
+
+
+def finished_only_when_it_counts(original):
+    def finished(self, vm, attempt):
+        if attempt.endswith(("1", "3", "5", "7", "9")):
+            original(self, vm, attempt)
+
+    return finished
+
+
+KILLS = Faults(supervisor_kill_h=30.0)
+RESETS = Faults(vm_hang_h=10.0, vm_crash_h=4.0, message_doubled=0.05)
+LATE = Faults(supervisor_kill_h=20.0, vm_crash_h=20.0, message_lost=0.05)
+
+MUTANTS = {
+    "a result is acknowledged before its commit": Mutant(
+        not_held(Acknowledge), "an acknowledged result is committed", vms=2, minutes=10.0
+    ),
+    "an outcome is delivered before its commit": Mutant(
+        not_held(Deliver), "a delivered outcome is committed", vms=2, minutes=10.0
+    ),
+    "acceptance is told before its commit": Mutant(
+        not_held(Accept), "what is accepted is committed", vms=2, minutes=10.0
+    ),
+    "a VM boots before its incarnation is committed": Mutant(
+        wrapping(VmActor, "_boot", boots_at_once), "an incarnation is committed before it boots", vms=2, minutes=5.0
+    ),
+    "no epoch in the ids of attempts": Mutant(
+        wrapping(Leases, "__init__", same_epoch), "an attempt's id is new", KILLS
+    ),
+    "the result of a revoked attempt counts": Mutant(
+        excusing("its attempt was revoked"), "an attempt ends once", RESETS, minutes=60.0, seeds=(5, 6, 2)
+    ),
+    "a second result counts": Mutant(excusing("its game is over"), "an attempt ends once", RESETS, minutes=60.0),
+    "the digest is not compared": Mutant(
+        excusing("it is for another genome"), "a fitness is that of its genome", Faults(wrong_genome=0.1)
+    ),
+    "the incarnation is not compared": Mutant(
+        all_of(wrapping(Dispatch, "_lose", sparing_every_incarnation), excusing("its attempt was given to")),
+        "a result comes from the incarnation that was asked",
+        LATE,
+        minutes=40.0,
+        seeds=(4, 3),
+    ),
+    "an attempt of another incarnation is adopted": Mutant(
+        wrapping(Dispatch, "_lose", sparing_every_incarnation),
+        "a new incarnation revokes what the older ones played",
+        LATE,
+        minutes=40.0,
+        seeds=(4,),
+    ),
+    "what an agent does not know of stays leased": Mutant(
+        wrapping(Dispatch, "_lose", nothing_unknown_is_lost),
+        "a new incarnation revokes what the older ones played",
+        LATE,
+        minutes=40.0,
+        seeds=(1, 2),
+    ),
+    "a retry goes to the same VM": Mutant(
+        wrapping(GameQueue, "take", whoever_asks), "a retry goes elsewhere", Faults(evaluator_crash=0.1)
+    ),
+    "unknown is taken for absent": Mutant(
+        wrapping(vm_actor_module, "_power", unknown_is_absent),
+        "a healthy VM is not given up",
+        Faults(host_unreachable_h=6.0),
+    ),
+    "timers are not cancelled": Mutant(timers_ring_on, "a boot has its time", Faults(vm_crash_h=20.0)),
+    "a VM that failed is dropped": Mutant(
+        wrapping(VmSupervisor, "carry_out", no_recovery), "no VM is forgotten", Faults(vm_crash_h=4.0)
+    ),
+    "a VM in quarantine keeps its games": Mutant(
+        wrapping(Dispatch, "_fleet_changed", fleet_never_shrinks),
+        "no genome is lost",
+        Faults(sick_h=4.0, evaluator_crash=0.05),
+        vms=2,
+        minutes=240.0,
+    ),
+    "restarts have no limit": Mutant(
+        wrapping(RestartIntensity, "step", restarts_for_ever),
+        "restart intensity is kept",
+        Faults(sick_h=4.0),
+        minutes=90.0,
+    ),
+    "a lease is lost when its VmActor is replaced": Mutant(
+        wrapping(Dispatch, "step", forgotten_with_its_actor),
+        "a new incarnation revokes what the older ones played",
+        Faults(actor_bug_h=6.0),
+    ),
+    "submissions are not journalled": Mutant(
+        wrapping(Dispatch, "_submitted", without_question), "what is accepted is committed", vms=2, minutes=10.0
+    ),
+    "small genomes are not journalled": Mutant(
+        wrapping(Journal, "append_genome", does_nothing), "no genome is lost", KILLS
+    ),
+    "what was open is not taken up": Mutant(
+        wrapping(Dispatcher, "_restore", does_nothing), "the supervisor ends only when it is killed", KILLS
+    ),
+    "a key is not looked up in the journal": Mutant(
+        wrapping(Journal, "answer", knows_no_answer),
+        "the supervisor ends only when it is killed",
+        Faults(trainer_death_h=60.0),
+    ),
+    "an outcome is not told again": Mutant(
+        wrapping(Dispatch, "_submitted", tells_nobody_twice), "no genome is lost", Faults(trainer_death_h=60.0)
+    ),
+    "a crash of the evaluator is a zero": Mutant(
+        wrapping(Dispatch, "_count", a_crash_is_a_zero), "a fitness is that of its genome", Faults(evaluator_crash=0.1)
+    ),
+    "one VM is enough to condemn a genome": Mutant(
+        wrapping(dispatch_module, "judge", one_vm_condemns), "blame has its evidence", Faults(vm_crash_h=6.0)
+    ),
+    "nobody looks for games that are overdue": Mutant(
+        wrapping(VmActor, "decide", ignores_what_is_overdue),
+        "no healthy VM waits while games do",
+        Faults(message_lost=0.05),
+        minutes=60.0,
+    ),
+    "a VM that finished is not idle": Mutant(
+        wrapping(Leases, "vm_finished", finished_only_when_it_counts), "no healthy VM waits while games do"
+    ),
+}

@@ -1,0 +1,33 @@
+"""Hundreds of short worlds, each with a seed of its own: no law breaks in any."""
+
+import pytest
+
+from tzar_actors.simulation.faults import PROFILES, Faults
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_world_without_faults_scores_everything(seed, run_world):
+    world = run_world(seed, Faults(), minutes=30.0)
+    assert set(world.laws.outcomes) == {"scored"}
+    assert world.lives == 1
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_world_with_light_faults_is_lawful(seed, run_world):
+    run_world(seed, PROFILES["light"].scaled(4.0), vms=4, minutes=12.0)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_a_small_world_with_heavy_faults_is_lawful(seed, run_world):
+    run_world(seed, PROFILES["heavy"].scaled(3.0), vms=1 + seed % 5, minutes=15.0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_world_of_three_hosts_with_heavy_faults_is_lawful(seed, run_world):
+    run_world(seed, PROFILES["heavy"].scaled(2.0), vms=9, hosts=3, minutes=10.0)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_supervisor_that_is_killed_all_the_time_loses_nothing(seed, run_world):
+    world = run_world(seed, Faults(supervisor_kill_h=60.0, vm_crash_h=2.0, trainer_death_h=5.0), vms=3, minutes=12.0)
+    assert world.lives > 2

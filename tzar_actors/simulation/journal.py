@@ -1,0 +1,71 @@
+"""The real journal, which can be killed at any record and around its commits, and tells the laws what it was given."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tzar_actors.core.records import Record
+from tzar_actors.journal.journal import Journal
+from tzar_actors.simulation.story import Killed
+
+if TYPE_CHECKING:
+    from tzar_actors.simulation.laws import Laws
+
+__all__ = ["Doom", "SimulatedJournal"]
+
+Moment = Literal["record", "before commit", "after commit", "send"]
+
+
+class Doom:
+    """When the supervisor is to be killed: at the next moment of this kind."""
+
+    def __init__(self) -> None:
+        self.moment: Moment | None = None
+        self.is_dead = False
+
+    def strike(self, moment: Moment) -> None:
+        """Kills the supervisor if this is its moment.
+
+        Raises:
+            Killed: it is.
+        """
+        if self.moment == moment:
+            self.is_dead = True
+            raise Killed(moment)
+
+
+class SimulatedJournal(Journal):
+    """A `Journal` in a world.
+
+    Args:
+        path: its file.
+        fleet: the fleet's id, should the journal be new.
+        laws: are told of each record and each commit.
+        doom: when the supervisor is to be killed.
+    """
+
+    def __init__(self, path: Path, fleet: str, laws: "Laws", doom: Doom) -> None:
+        super().__init__(path, "process", lambda: fleet)
+        self._laws = laws
+        self._doom = doom
+        self._encoded: dict[bytes, Any] = {}
+
+    def append(self, record: Record) -> None:
+        """See `Journal`."""
+        self._doom.strike("record")
+        super().append(record)
+        self._laws.recorded(record)
+
+    def append_ended(self, key: str, encoded: bytes) -> None:
+        """See `Journal`."""
+        self._doom.strike("record")
+        super().append_ended(key, encoded)
+        self._laws.ended(key, encoded, self.codec.decode(encoded))
+
+    def commit(self) -> None:
+        """See `Journal`. A dead supervisor commits nothing any more."""
+        if self._doom.is_dead:
+            return
+        self._doom.strike("before commit")
+        super().commit()
+        self._laws.committed()
+        self._doom.strike("after commit")

@@ -1,0 +1,199 @@
+"""The laws of time: looked at every few seconds of the world. Nobody waits for ever, and no VM is forgotten."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tzar_actors.simulation.host import SimulatedHost
+from tzar_actors.simulation.laws import Laws
+from tzar_actors.simulation.machine import Machine
+from tzar_actors.simulation.surroundings import Surroundings
+
+__all__ = ["Care", "Limits", "Watch"]
+
+LOOK_EACH_S: Final = 10.0
+
+
+class Limits:
+    """How long things may last, in seconds, and how often a VM may fail; made from what the supervisor was told.
+
+    Args:
+        boot_timeout_s: from an identity to a hello.
+        grace_s: from a broken connection to a failed VM.
+        longest_delay_s: before a restart.
+        time_limit_s: of a game.
+        restarts: failures within `window_s` that are answered by a restart on one rung.
+        window_s: that a failure counts.
+        rungs: of the ladder.
+    """
+
+    def __init__(
+        self,
+        boot_timeout_s: float,
+        grace_s: float,
+        longest_delay_s: float,
+        time_limit_s: float,
+        restarts: int,
+        window_s: float,
+        rungs: int,
+    ) -> None:
+        self.boot_timeout_s = boot_timeout_s
+        self.grace_s = grace_s
+        self.idle_s = 45.0
+        self.idle_after_loss_s = time_limit_s + 90.0  # nobody knows that an order was lost until its game must be over
+        self.forgotten_s = boot_timeout_s + grace_s + 2 * longest_delay_s + 90.0
+        self.call_s = 1200.0  # a driver call may be silent for minutes; one that never ends is forgotten with its VM
+        self.open_s = 3 * 3600.0
+        self.rungs = rungs
+        self.restarts = restarts
+        self.window_s = window_s
+
+
+class Care:
+    """Which VMs a life of the supervisor has driver calls for.
+
+    Args:
+        clock: gives seconds since the world began.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.under_way: dict[str, float] = {}  # since when
+        self.ended: dict[str, float] = {}  # when
+        self._clock = clock
+
+    def begins(self, vm: str) -> None:
+        """A call for `vm` waits or is done."""
+        self.under_way[vm] = self._clock()
+
+    def ends(self, vm: str) -> None:
+        """It was answered."""
+        self.under_way.pop(vm, None)
+        self.ended[vm] = self._clock()
+
+
+class Watch:
+    """Looks at one world.
+
+    Args:
+        surroundings: the world's shared parts.
+        laws: of what was said and kept.
+        limits: how long things may last.
+        hosts: all of them.
+        machines: all VMs of the fleet.
+    """
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        laws: Laws,
+        limits: Limits,
+        hosts: Mapping[str, SimulatedHost],
+        machines: Mapping[str, Machine],
+    ) -> None:
+        self.limits = limits
+        self.care = Care(surroundings.agenda.clock)
+        self._world = surroundings
+        self._laws = laws
+        self._hosts = hosts
+        self._machines = machines
+        self._idle_since: dict[str, float] = {}
+        self._alone_since: dict[str, float] = {}
+        self._host_away_since: dict[str, float] = {}
+        self._ready_at: dict[str, float] = {}
+        self._ready: dict[str, tuple[int, float]] = {}
+        self._ladder: dict[str, tuple[int, tuple[float, ...]]] = {}  # by VM: the rung, and failures on it that count
+
+    def supervisor_began(self) -> Care:
+        """A new life: it knows of no failure before, and every VM waits for it anew. Returns its care."""
+        self.care = Care(self._world.agenda.clock)
+        self._ladder.clear()
+        self._ready_at.clear()
+        self._ready.clear()
+        self._idle_since.clear()
+        self._alone_since.clear()
+        return self.care
+
+    def look(self) -> None:
+        """Checks the laws of time."""
+        if self._world.gateway is None:
+            return
+        now = self._world.now
+        has_fresh = bool(self._laws.fresh)
+        for vm, machine in self._machines.items():
+            self._look_at(vm, machine, now, has_fresh)
+        self._look_at_the_oldest(now)
+        for host in self._hosts.values():
+            for vm, found in host.driver.vms.items():
+                if found.is_ours and vm not in self._machines:
+                    self._laws.broken("no VM is leaked", f"{vm} on {host.name} belongs to nobody")
+
+    def ready(self, vm: str, incarnation: int) -> None:
+        """The supervisor says that this VM's agent is there."""
+        self._ready_at.setdefault(vm, self._world.now)
+        self._ready[vm] = (incarnation, self._world.now)
+
+    def quarantined(self, vm: str) -> None:
+        """The supervisor says that nothing helps this VM. Should it try again, it may do so from the beginning."""
+        self._ladder.pop(vm, None)
+
+    def gave_up(self, vm: str, cause: str) -> None:
+        """The supervisor says that this VM failed."""
+        now, machine = self._world.now, self._machines[vm]
+        guest = machine.guest
+        if machine.excused_until <= now and guest is not None and guest.is_sound:
+            self._laws.broken("a healthy VM is not given up", f"{vm}: {cause}")
+        self._came_too_early(machine, cause, now)
+        ready_at = self._ready_at.pop(vm, now)
+        if now - self._hosts[machine.host].failed_at < self.limits.window_s:
+            return
+        rung, recent = self._ladder.get(vm, (0, ()))
+        if now - ready_at >= self.limits.window_s:
+            rung, recent = 0, ()
+        recent = (*(at for at in recent if now - at < self.limits.window_s), now)
+        if len(recent) > self.limits.restarts:
+            rung, recent = rung + 1, ()
+        self._ladder[vm] = (rung, recent)
+        if rung > self.limits.rungs:
+            self._laws.broken("restart intensity is kept", f"{vm} failed too often on each rung, and again: {cause}")
+
+    def _came_too_early(self, machine: Machine, cause: str, now: float) -> None:
+        if cause == "its agent did not say hello" and now - machine.booted_at < self.limits.boot_timeout_s - 1e-6:
+            self._laws.broken("a boot has its time", f"{machine.vm} was given up {now - machine.booted_at:.3f} s after")
+
+    def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool) -> None:
+        guest, limits = machine.guest, self.limits
+        is_free = guest is not None and guest.is_idle and not machine.is_frozen and vm not in self.care.under_way
+        if is_free and has_fresh:
+            idle_s = now - self._idle_since.setdefault(vm, now)
+            limit_s = limits.idle_s if machine.excused_until <= now else limits.idle_after_loss_s
+            if idle_s > limit_s:
+                self._laws.broken("no healthy VM waits while games do", f"{vm} has been idle for {idle_s:.0f} s")
+        else:
+            self._idle_since.pop(vm, None)
+        self._look_for_care(vm, machine, now)
+        incarnation, ready_at = self._ready.get(vm, (0, now))
+        if now > ready_at:  # the turn in which it was said is over
+            self._laws.ready(vm, incarnation)
+
+    def _look_for_care(self, vm: str, machine: Machine, now: float) -> None:
+        guest, care, limits = machine.guest, self.care, self.limits
+        began = care.under_way.get(vm)
+        if (
+            (guest is not None and guest.is_sound)
+            or (began is not None and now - began < limits.call_s)
+            or vm in self._laws.quarantined
+            or self._hosts[machine.host].driver.unreachable
+        ):
+            self._alone_since.pop(vm, None)
+            return
+        since = self._alone_since.setdefault(vm, now)
+        alone_s = now - max(since, care.ended.get(vm, since))
+        if alone_s > limits.forgotten_s:
+            self._laws.broken("no VM is forgotten", f"nobody has cared for {vm} for {alone_s:.0f} s")
+
+    def _look_at_the_oldest(self, now: float) -> None:
+        oldest = next(iter(self._laws.open.values()), None)
+        if oldest is None or oldest.accepted_at is None or len(self._laws.quarantined) == len(self._machines):
+            return
+        if now - oldest.accepted_at > self.limits.open_s:
+            key, age_s = oldest.evaluation.key, now - oldest.accepted_at
+            self._laws.broken("no genome is lost", f"{key} has no outcome {age_s:.0f} s after it was accepted")
