@@ -140,9 +140,8 @@ def test_a_supervisor_that_is_killed_is_started_again_and_every_future_resolves(
     (folder / "go").touch()
     assert [future.result(PATIENCE_S).fitness for future in running + later] == [float(i) for i in range(1, 9)]
     assert fleet.supervisor_starts == 2
-    status = fleet.status()
-    assert status.epoch == 2
-    assert {vm.pid for vm in status.vms} == agents
+    assert fleet.status().epoch == 2
+    until(lambda: {vm.pid for vm in fleet.status().vms} == agents)  # one of them may have played it all by itself
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is how Linux ends a process at once")
