@@ -227,14 +227,14 @@ def test_a_game_that_runs_far_over_its_limit_is_told_once(gateway):
 
 def test_a_game_that_was_ordered_before_its_agent_came_is_overdue_as_well(gateway):
     peer, actor = gateway.agent("vm-1")
-    gateway.control.watch("vm-1", "1.1", 10.0)
+    gateway.control.watch("vm-1", Playing("1.1", "e", 0, bytes(32)), 10.0)
     for _ in range(41):
         gateway.clock.ahead_s += 1.0
         peer.say(beat())
         gateway.turn_until(lambda: any(isinstance(each, SupervisorHeartbeat) for each in peer.heard()))
     gateway.turn_until(lambda: actor.of(AgentOverdue))
     assert [overdue.attempt for overdue in actor.of(AgentOverdue)] == ["1.1"]
-    gateway.control.watch("nobody", "1.2", 10.0)
+    gateway.control.watch("nobody", Playing("1.2", "e", 0, bytes(32)), 10.0)
 
 
 def test_a_game_whose_result_came_is_never_overdue(gateway):
