@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tzar_actors.cli.main import app
-from tzar_actors.core.dispatch_events import Acknowledge
+from tzar_actors.core.dispatch_commands import Acknowledge
 
 
 def run(*arguments):

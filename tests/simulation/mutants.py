@@ -14,7 +14,8 @@ from tzar_actors.actors.vm_supervisor import VmSupervisor
 from tzar_actors.core import dispatch as dispatch_module
 from tzar_actors.core.blame import Verdict
 from tzar_actors.core.dispatch import Dispatch
-from tzar_actors.core.dispatch_events import Accept, Acknowledge, Deliver, Keep, VmGone
+from tzar_actors.core.dispatch_commands import Accept, Acknowledge, Deliver, Keep
+from tzar_actors.core.dispatch_events import VmGone
 from tzar_actors.core.leases import Leases
 from tzar_actors.core.queue import GameQueue
 from tzar_actors.core.records import EvaluationRecord
