@@ -12,10 +12,11 @@ from tzar_actors.actors.messages import AgentOverdue, TimerRang
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.vm_supervisor import VmSupervisor
 from tzar_actors.core import dispatch as dispatch_module
+from tzar_actors.core import failures as failures_module
 from tzar_actors.core.blame import Verdict
 from tzar_actors.core.dispatch import Dispatch
 from tzar_actors.core.dispatch_commands import Accept, Acknowledge, Deliver, Keep
-from tzar_actors.core.dispatch_events import VmGone
+from tzar_actors.core.dispatch_events import VmAway
 from tzar_actors.core.leases import Leases
 from tzar_actors.core.queue import GameQueue
 from tzar_actors.core.records import EvaluationRecord
@@ -86,14 +87,14 @@ def excusing(*beginnings):
 
 
 def same_epoch(original):
-    def begin(self, epoch):
-        original(self, 1)
+    def begin(self, epoch, *rest):
+        original(self, 1, *rest)
 
     return begin
 
 
 def whoever_asks(original):
-    return lambda self, vm, fleet, digest: original(self, "nobody", fleet, digest)
+    return lambda self, vm, *rest: original(self, "nobody", *rest)
 
 
 def unknown_is_absent(original):
@@ -114,20 +115,17 @@ def timers_ring_on(patch):
 
 
 def sparing_every_incarnation(original):
-    def lose(self, at, vm, cause, incarnation=None, spare=()):
-        if incarnation is None:
-            return original(self, at, vm, cause)
-        lost = [attempt for attempt in self._leases.of(vm) if attempt.attempt not in spare]
-        return [command for attempt in lost for command in self._revoke(at, attempt, "lost", cause)]
+    def unknown_to(self, vm, incarnation, known):
+        return [(attempt, "lost", "unknown") for attempt in self.of(vm) if attempt.attempt not in known]
 
-    return lose
+    return unknown_to
 
 
 def nothing_unknown_is_lost(original):
-    def lose(self, at, vm, cause, *rest):
-        return [] if cause == "its agent does not know of it" else original(self, at, vm, cause, *rest)
+    def unknown_to(self, *rest):
+        return [found for found in original(self, *rest) if found[2] != "its agent does not know of it"]
 
-    return lose
+    return unknown_to
 
 
 def no_recovery(original):
@@ -140,7 +138,7 @@ def no_recovery(original):
 
 def fleet_never_shrinks(original):
     def changed(self, at, vms):
-        return original(self, at, vms | self._leases._fleet)
+        return original(self, at, vms | self.leases._fleet)
 
     return changed
 
@@ -157,10 +155,10 @@ def restarts_for_ever(original):
 
 def forgotten_with_its_actor(original):
     def step(self, event):
-        if isinstance(event, VmGone) and event.cause.startswith("its actor failed"):
-            self._leases.vm_gone(event.vm)
-            for attempt in self._leases.of(event.vm):
-                self._leases.forget(attempt)
+        if isinstance(event, VmAway):  # its actor died, or its agent is out of reach
+            self.leases.vm_away(event.vm)
+            for attempt in self.leases.of(event.vm):
+                self.leases.forget(attempt)
             return []
         return original(self, event)
 
@@ -204,10 +202,10 @@ def a_crash_is_a_zero(original):
 
 
 def one_vm_condemns(original):
-    def judge(attempts, *rest):
-        if any(attempt.status in ("fault", "lost") for attempt in attempts):
+    def judge(case, *rest):
+        if any(attempt.status in ("fault", "lost") for attempt in case.attempts):
             return Verdict("genome_failed", "one was enough")
-        return original(attempts, *rest)
+        return original(case, *rest)
 
     return judge
 
@@ -227,9 +225,9 @@ def tells_nobody_twice(original):
 
 
 def finished_only_when_it_counts(original):
-    def finished(self, vm, attempt):
+    def finished(self, at, vm, attempt, *rest, **more):
         if attempt.endswith(("1", "3", "5", "7", "9")):
-            original(self, vm, attempt)
+            original(self, at, vm, attempt, *rest, **more)
 
     return finished
 
@@ -262,22 +260,22 @@ MUTANTS = {
         excusing("it is for another genome"), "a fitness is that of its genome", Faults(wrong_genome=0.1)
     ),
     "the incarnation is not compared": Mutant(
-        all_of(wrapping(Dispatch, "_lose", sparing_every_incarnation), excusing("its attempt was given to")),
+        all_of(wrapping(Leases, "unknown_to", sparing_every_incarnation), excusing("its attempt was given to")),
         "a result comes from the incarnation that was asked",
         LATE,
         minutes=40.0,
         seeds=(4, 3),
     ),
     "an attempt of another incarnation is adopted": Mutant(
-        wrapping(Dispatch, "_lose", sparing_every_incarnation),
+        wrapping(Leases, "unknown_to", sparing_every_incarnation),
         "a new incarnation revokes what the older ones played",
         LATE,
         minutes=40.0,
-        seeds=(4,),
+        seeds=tuple(range(1, 13)),
     ),
     "what an agent does not know of stays leased": Mutant(
-        wrapping(Dispatch, "_lose", nothing_unknown_is_lost),
-        "a new incarnation revokes what the older ones played",
+        wrapping(Leases, "unknown_to", nothing_unknown_is_lost),
+        "no genome is lost",
         LATE,
         minutes=40.0,
         seeds=(1, 2),
@@ -309,7 +307,7 @@ MUTANTS = {
     ),
     "a lease is lost when its VmActor is replaced": Mutant(
         wrapping(Dispatch, "step", forgotten_with_its_actor),
-        "a new incarnation revokes what the older ones played",
+        "no genome is lost",
         Faults(actor_bug_h=6.0),
     ),
     "submissions are not journalled": Mutant(
@@ -333,7 +331,7 @@ MUTANTS = {
         wrapping(Dispatch, "_count", a_crash_is_a_zero), "a fitness is that of its genome", Faults(evaluator_crash=0.1)
     ),
     "one VM is enough to condemn a genome": Mutant(
-        wrapping(dispatch_module, "judge", one_vm_condemns), "blame has its evidence", Faults(vm_crash_h=6.0)
+        wrapping(failures_module, "judge", one_vm_condemns), "blame has its evidence", Faults(vm_crash_h=6.0)
     ),
     "nobody looks for games that are overdue": Mutant(
         wrapping(VmActor, "decide", ignores_what_is_overdue),
