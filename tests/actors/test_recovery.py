@@ -2,10 +2,11 @@
 
 import itertools
 
-from tzar_actors.actors.messages import SetDesired, Shut
+from tzar_actors.actors.messages import AgentResult, SetDesired, Shut
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.errors import DriverError
 from tzar_actors.events import catalogue
+from tzar_agent.protocol.messages import Result
 
 
 def incarnations(world):
@@ -48,6 +49,29 @@ def test_a_game_whose_vm_left_while_its_actor_was_being_replaced_is_played_elsew
     world.crash(vm)
     world.run_until(lambda: world.gateway.playing)
     assert list(world.gateway.playing) == [{"vm-1": "vm-2", "vm-2": "vm-1"}[vm]]
+
+
+# --- an attempt that was revoked
+
+
+def test_what_the_agent_of_a_vm_kept_from_before_its_reset_is_dropped_and_logged_whatever_it_scored(world):
+    world.start(vms=2)
+    world.submit("g")
+    ((vm, first),) = world.gateway.playing.items()
+    world.crash(vm)
+    world.run_until(lambda: world.row(vm).state == "idle")
+    ((other, second),) = world.gateway.playing.items()
+    assert (other, second.seed) == ({"vm-1": "vm-2", "vm-2": "vm-1"}[vm], first.seed), "the same game, elsewhere"
+    kept = Result(first.attempt, "g", 0, first.digest, "scored", 99.0, b"\x80", 1.0, "", None)
+    world.gateway.actors[vm].tell(AgentResult(world.gateway.here[vm], kept))
+    world.run(1.0)
+    assert world.outcomes() == {}
+    (dropped,) = world.of(catalogue.AttemptDropped)
+    assert (dropped.attempt, dropped.vm) == (first.attempt, vm)
+    assert "revoked" in dropped.reason
+    world.finish(other)
+    (ended,) = world.gateway.delivered
+    assert (ended.outcome, ended.fitness) == ("scored", 1.0)
 
 
 # --- hosts

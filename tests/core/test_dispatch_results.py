@@ -1,10 +1,12 @@
 """Which results count, and what becomes of those that do not."""
 
+import dataclasses
+
 import pytest
 from asking import a_fleet, asked, digest, kinds, plays, reported, scored, steps, story, submitted
 
 from tzar_actors.core.dispatch_commands import Acknowledge, AttemptOver, Deliver, Drop
-from tzar_actors.core.dispatch_events import VmGone, VmReady
+from tzar_actors.core.dispatch_events import Reported, VmGone, VmReady
 from tzar_actors.core.evaluation import AttemptStory
 
 K = asked("k")
@@ -108,3 +110,19 @@ def test_a_result_of_an_attempt_that_was_never_made_is_dropped(attempt):
 
 def test_a_result_for_an_evaluation_that_nobody_knows_is_acknowledged_so_that_its_agent_forgets_it():
     assert a_fleet().step(reported("a", "1.1", K)) == dropped("a", "1.1", "its evaluation is over")
+
+
+@pytest.mark.parametrize("status", ["fault", "timed_out", "agent_fault"])
+def test_a_fitness_beside_any_other_status_than_scored_never_becomes_a_number(status):
+    machine = a_fleet("a", "b", max_attempts=2)
+    ended = []
+    (order,) = plays(machine.step(submitted(K)))
+    while not ended:
+        vm, attempt, _, game = order
+        claim = dataclasses.replace(reported(vm, attempt, K, game, status=status).result, fitness=0.0)
+        commands = machine.step(Reported(10.0, vm, 1, claim))
+        ended = kinds(commands, Deliver)
+        order = next(iter(plays(commands)), None)
+    assert ended[0].ended.outcome in ("genome_failed", "timed_out", "infra_failed")
+    assert ended[0].ended.fitness is None
+    assert [game.fitness for game in ended[0].ended.games] == [None]
