@@ -47,6 +47,7 @@ def submit(dispatcher, key, genome):
     dispatcher.on_receive(TrainerSaid("trainer", Submit((Submission(asked, genome, True),))))
 
 
+@pytest.mark.promise(8, "bounded")
 def test_an_evaluation_that_has_ended_leaves_no_genome_in_memory(dispatcher):
     for number in range(20):
         submit(dispatcher, f"key-{number}", b"genome %d" % number)
@@ -83,6 +84,7 @@ def test_what_was_forgotten_makes_room():
     assert len(memory) == 3
 
 
+@pytest.mark.promise(8, "bounded")
 def test_the_memory_of_a_queue_stays_within_its_bound_and_each_order_has_its_genome_all_the_same(world, monkeypatch):
     memory = GenomeMemory(3000)
     monkeypatch.setattr(dispatcher_module, "GenomeMemory", lambda limit_bytes: memory)
@@ -103,6 +105,7 @@ def test_the_memory_of_a_queue_stays_within_its_bound_and_each_order_has_its_gen
     assert most < 10
 
 
+@pytest.mark.promise(8, "bounded")
 def test_one_evaluation_more_than_the_queue_holds_is_refused_and_takes_no_room(dispatcher):
     told = []
     dispatcher._wiring.queue_limit = 5

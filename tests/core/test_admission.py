@@ -22,6 +22,7 @@ def test_what_is_within_all_limits_comes_in():
     assert refusal(asked(size=1000), GOOD) is None
 
 
+@pytest.mark.promise(8, "bounded")
 @pytest.mark.parametrize(
     ("problem", "code", "words"),
     [
