@@ -1,10 +1,11 @@
-"""What the dispatcher keeps of genomes whose evaluations have ended: nothing."""
+"""What the dispatcher keeps of genomes: of open evaluations a bounded part, of those that have ended nothing."""
 
 import hashlib
 from types import SimpleNamespace
 
 import pytest
 
+from tzar_actors.actors import dispatcher as dispatcher_module
 from tzar_actors.actors.board import Board
 from tzar_actors.actors.dispatcher import Dispatcher
 from tzar_actors.actors.genome_memory import GenomeMemory
@@ -46,6 +47,7 @@ def submit(dispatcher, key, genome):
     dispatcher.on_receive(TrainerSaid("trainer", Submit((Submission(asked, genome, True),))))
 
 
+@pytest.mark.promise(8, "bounded")
 def test_an_evaluation_that_has_ended_leaves_no_genome_in_memory(dispatcher):
     for number in range(20):
         submit(dispatcher, f"key-{number}", b"genome %d" % number)
@@ -80,3 +82,38 @@ def test_what_was_forgotten_makes_room():
     memory.keep(b"b", bytes(600))
     memory.keep(b"c", bytes(600))
     assert len(memory) == 3
+
+
+@pytest.mark.promise(8, "bounded")
+def test_the_memory_of_a_queue_stays_within_its_bound_and_each_order_has_its_genome_all_the_same(world, monkeypatch):
+    memory = GenomeMemory(3000)
+    monkeypatch.setattr(dispatcher_module, "GenomeMemory", lambda limit_bytes: memory)
+    world.start(vms=1)
+    names = [f"genome {number}" for number in range(60)]
+    most = 0
+    for name in names:
+        world.submit(name)
+        most = max(most, len(memory))
+    assert most < 10
+    ordered = []
+    while world.gateway.playing:
+        ordered.append(world.gateway.playing["vm-1"].genome)
+        world.finish("vm-1")
+        most = max(most, len(memory))
+    assert ordered == [name.encode() for name in names]
+    assert world.outcomes() == dict.fromkeys(names, "scored")
+    assert most < 10
+
+
+@pytest.mark.promise(8, "bounded")
+def test_one_evaluation_more_than_the_queue_holds_is_refused_and_takes_no_room(dispatcher):
+    told = []
+    dispatcher._wiring.queue_limit = 5
+    dispatcher._wiring.gateway = SimpleNamespace(desk=SimpleNamespace(tell=lambda trainer, answer: told.append(answer)))
+    for number in range(8):
+        submit(dispatcher, f"key-{number}", b"genome %d" % number)
+    assert [(each.key, each.code) for each in told] == [(f"key-{n}", "queue_full") for n in (5, 6, 7)]
+    assert len(dispatcher.genomes) == 5
+    dispatcher.journal.commit()
+    assert dispatcher.journal.genome("key-4") is not None
+    assert dispatcher.journal.genome("key-5") is None

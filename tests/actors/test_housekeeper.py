@@ -152,6 +152,7 @@ def test_over_its_bound_the_spool_gives_up_ended_evaluations_oldest_first_and_on
     assert house.wiring.shortage(needs_spool=True) is None
 
 
+@pytest.mark.promise(8, "bounded")
 def test_a_spool_full_of_what_is_needed_takes_no_more_until_some_of_it_has_ended(house):
     house.wiring.room = Room(0, 10 * SIZE)
     for i in range(12):
@@ -174,6 +175,7 @@ def test_a_spool_full_of_what_is_needed_takes_no_more_until_some_of_it_has_ended
     assert len(house.events("room_enough")) == 1
 
 
+@pytest.mark.promise(8, "bounded")
 def test_a_disk_that_fills_refuses_new_work_and_takes_it_again_when_there_is_room(house):
     house.start()
     house.run(5.0)

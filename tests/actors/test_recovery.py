@@ -2,10 +2,13 @@
 
 import itertools
 
-from tzar_actors.actors.messages import SetDesired, Shut
+import pytest
+
+from tzar_actors.actors.messages import AgentResult, SetDesired, Shut
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.errors import DriverError
 from tzar_actors.events import catalogue
+from tzar_agent.protocol.messages import Result
 
 
 def incarnations(world):
@@ -23,6 +26,7 @@ def busy(error="the host is busy"):
 # --- an actor that is replaced
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_an_actor_that_is_replaced_keeps_its_vm_and_the_game_that_is_played_there(world):
     world.start(vms=2)
     world.submit("g")
@@ -50,6 +54,30 @@ def test_a_game_whose_vm_left_while_its_actor_was_being_replaced_is_played_elsew
     assert list(world.gateway.playing) == [{"vm-1": "vm-2", "vm-2": "vm-1"}[vm]]
 
 
+# --- an attempt that was revoked
+
+
+@pytest.mark.promise(1, "exactly one outcome")
+def test_what_the_agent_of_a_vm_kept_from_before_its_reset_is_dropped_and_logged_whatever_it_scored(world):
+    world.start(vms=2)
+    world.submit("g")
+    ((vm, first),) = world.gateway.playing.items()
+    world.crash(vm)
+    world.run_until(lambda: world.row(vm).state == "idle")
+    ((other, second),) = world.gateway.playing.items()
+    assert (other, second.seed) == ({"vm-1": "vm-2", "vm-2": "vm-1"}[vm], first.seed), "the same game, elsewhere"
+    kept = Result(first.attempt, "g", 0, first.digest, "scored", 99.0, b"\x80", 1.0, "", None)
+    world.gateway.actors[vm].tell(AgentResult(world.gateway.here[vm], kept))
+    world.run(1.0)
+    assert world.outcomes() == {}
+    (dropped,) = world.of(catalogue.AttemptDropped)
+    assert (dropped.attempt, dropped.vm) == (first.attempt, vm)
+    assert "revoked" in dropped.reason
+    world.finish(other)
+    (ended,) = world.gateway.delivered
+    assert (ended.outcome, ended.fitness) == ("scored", 1.0)
+
+
 # --- hosts
 
 
@@ -68,6 +96,7 @@ def test_so_many_vms_boot_at_a_time_and_no_more(world):
     assert most == 2
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_when_a_host_dies_nothing_is_counted_and_all_comes_back_when_it_is_back(world):
     world.start(vms=4, restarts=1)
     for name in "abcd":
@@ -88,6 +117,7 @@ def test_when_a_host_dies_nothing_is_counted_and_all_comes_back_when_it_is_back(
     assert set(world.outcomes().values()) == {"scored"}
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_many_vms_that_fail_at_once_are_their_hosts_fault_and_one_vm_is_tried_first(world):
     world.start(vms=4, restarts=1)
     boots = []
@@ -116,6 +146,7 @@ def test_a_host_where_no_vm_can_be_made_is_not_asked_without_a_pause(world):
     assert not world.of(catalogue.VmQuarantined)
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_a_refusal_for_load_is_no_failure(world):
     for _ in range(6):
         world.driver.fail_next("start", busy())
@@ -136,6 +167,7 @@ def test_a_vm_that_waits_for_its_boot_goes_off_when_it_is_told_to(world):
 # --- quarantine and probation
 
 
+@pytest.mark.promise(4, "ladder")
 def test_a_vm_in_quarantine_has_a_trial_after_its_probation_and_goes_back_for_twice_as_long(world):
     world.comes = lambda vm: vm != "vm-2"
     world.start(vms=2, restarts=1, probation_s=1000.0)
@@ -150,6 +182,7 @@ def test_a_vm_in_quarantine_has_a_trial_after_its_probation_and_goes_back_for_tw
     assert (again.for_s, again.reason) == (2000.0, "again after its trial: its agent did not say hello")
 
 
+@pytest.mark.promise(4, "ladder")
 def test_a_vm_that_comes_back_from_quarantine_plays_again(world):
     world.comes = lambda vm: vm != "vm-2"
     world.start(vms=2, restarts=1, probation_s=1000.0)
@@ -174,6 +207,7 @@ def test_a_fleet_that_is_told_to_go_off_stays_off_whatever_its_probation(world):
     assert not world.of(catalogue.VmReleased)
 
 
+@pytest.mark.promise(4, "ladder")
 def test_a_delete_that_fails_is_tried_again_with_a_growing_delay_and_the_vm_is_not_made_anew_before(world):
     world.start(vms=1, restarts=1)
     times = []
@@ -211,6 +245,7 @@ def test_a_vm_that_was_made_and_never_started_is_started(world):
     assert world.driver.vms["vm-1"].machine_id == "h-1"
 
 
+@pytest.mark.promise(7, "it touches only what it made")
 def test_a_vm_that_nobody_knows_any_more_is_removed_and_others_vms_are_not_touched(world):
     world.driver.create("vm-9")
     world.driver.add_foreign("somebody's", is_running=True)
@@ -223,6 +258,7 @@ def test_a_vm_that_nobody_knows_any_more_is_removed_and_others_vms_are_not_touch
 # --- blame
 
 
+@pytest.mark.promise(3, "blame")
 def test_a_broken_evaluator_is_told_and_shown_and_punishes_nobody(world):
     world.start(vms=2)
     for name in "abcdef":
@@ -247,6 +283,7 @@ def test_a_broken_evaluator_is_told_and_shown_and_punishes_nobody(world):
     assert world.wiring.board.alarm == ""
 
 
+@pytest.mark.promise(3, "blame")
 def test_a_game_that_fails_in_a_fleet_of_one_vm_is_tried_again_after_a_reset_that_is_no_failure(world):
     world.start(vms=1)
     world.submit("bad")
@@ -261,6 +298,7 @@ def test_a_game_that_fails_in_a_fleet_of_one_vm_is_tried_again_after_a_reset_tha
     assert "it raises (exit code 3; its last output: Traceback)" in world.gateway.delivered[0].reason
 
 
+@pytest.mark.promise(4, "ladder")
 def test_a_vm_on_which_others_genomes_fail_climbs_the_ladder(world):
     world.start(vms=2)
     for number in range(12):

@@ -72,6 +72,7 @@ def test_an_exception_of_an_inline_game_is_a_fault_with_its_traceback(inline):
     assert "inline_games.py" in result.evidence.tail
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_a_result_is_kept_and_sent_again_until_it_is_acknowledged(inline):
     inline.identify()
     inline.start_agent()
@@ -90,6 +91,7 @@ def test_a_result_is_kept_and_sent_again_until_it_is_acknowledged(inline):
     assert inline.welcome().kept == ("a2",)
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_kept_results_survive_the_agent(inline):
     inline.identify()
     agent = inline.start_agent()

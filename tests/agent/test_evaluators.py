@@ -105,6 +105,7 @@ def test_after_an_end_of_its_own_another_child_waits_for_the_next_game(python):
     assert details_of(python.result("a2"))["pid"] == waiting
 
 
+@pytest.mark.promise(4, "ladder")
 def test_a_child_that_is_killed_between_two_games_has_a_successor_before_the_next(python):
     python.play("a1")
     first = details_of(python.result("a1"))["pid"]

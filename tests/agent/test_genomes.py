@@ -91,6 +91,7 @@ def test_a_genome_that_came_damaged_is_the_agents_fault_and_not_cached(hashing):
     assert hashlib.sha256(genome).hexdigest() not in cached(hashing)
 
 
+@pytest.mark.promise(8, "bounded")
 def test_the_cache_stays_within_its_bound(hashing):
     hashing.cache_bytes = 1_000_000
     hashing.welcome()

@@ -20,6 +20,7 @@ def keep(outbox, *attempts):
     outbox.flush()
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_kept_results_are_there_after_a_restart_and_acknowledged_ones_are_not(tmp_path):
     before = Outbox(tmp_path / "outbox", "f/vm")
     keep(before, "a1", "a2", "a3")

@@ -83,6 +83,7 @@ def test_a_tree_ends_whole_whether_it_is_killed_or_ends_by_itself(fleet, tmp_pat
     started.process.stderr.close()
 
 
+@pytest.mark.promise(7, "it touches only what it made")
 def test_a_tree_that_ends_leaves_other_trees_alone(fleet, tmp_path):
     first = tree(fleet, tmp_path, "import time; time.sleep(300)", "1")
     second = tree(fleet, tmp_path, "import time; time.sleep(300)", "2")

@@ -31,6 +31,9 @@ def figures(bench, folder, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.promise(1, "exactly one outcome")
+@pytest.mark.promise(2, "a crash is never a low fitness")
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_chaos_finds_nothing_lost_doubled_or_wrong(tmp_path):
     found = figures("chaos.py", tmp_path, "--minutes", "0.1", "--every", "1.5", "--vms", "3", "--crashes", "0.1")
     assert (found["lost"], found["doubled"], found["wrong"]) == (0, 0, 0)
@@ -61,6 +64,7 @@ def test_a_soak_has_all_its_figures(tmp_path):
     assert abs(found["growth_fds"]) < 50
 
 
+@pytest.mark.promise(8, "bounded")
 @pytest.mark.skipif(sys.platform not in ("linux", "win32"), reason="a process's peak is not known elsewhere")
 def test_memory_has_the_peak_and_the_growth(tmp_path):
     found = figures("memory.py", tmp_path, "--genomes", "3", "--evaluations", "200")

@@ -28,6 +28,7 @@ def test_json_gives_one_object_a_line_and_a_missing_file_is_told_and_makes_the_e
     assert outcomes["one.genome"]["games"][0]["attempts"][0]["vm"].startswith("tzar-")
 
 
+@pytest.mark.promise(8, "bounded")
 def test_a_genome_over_the_limit_is_rejected_alone(tzar, folder):
     (folder / "big.genome").write_bytes(b"\x03" * (MIB + 1))
     done = tzar("evaluate", "-c", "fleet.toml", "one.genome", "big.genome", "two.genome", "--json")

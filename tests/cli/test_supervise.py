@@ -50,6 +50,7 @@ def test_a_fleet_that_was_left_is_told_to_be_so_at_once(tzar, folder):
     assert "tzar supervise" in done.stderr
 
 
+@pytest.mark.promise(7, "it touches only what it made")
 def test_a_second_supervisor_on_the_same_folder_is_refused_naming_the_first(tzar, supervisor):
     done = tzar("supervise", "-c", "fleet.toml")
     assert done.returncode == 1

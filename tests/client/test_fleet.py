@@ -85,6 +85,7 @@ def test_what_has_ended_cannot_be_cancelled(shared_fleet):
     assert future.result().fitness == 1.0
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_a_key_is_answered_from_the_journal_to_a_trainer_that_comes_later(fleet, folder):
     first = fleet.submit(b"\x05", key="a", games=2).result(PATIENCE_S)
     with tzar_actors.connect(fleet.state_dir) as later:
@@ -93,6 +94,7 @@ def test_a_key_is_answered_from_the_journal_to_a_trainer_that_comes_later(fleet,
     assert played(folder) == [5, 5]
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 @pytest.mark.parametrize(
     "other", [{"params": {"x": 1}}, {"games": 3}, {"seed": 1}, {"genome": b"\x06"}], ids=lambda other: next(iter(other))
 )
@@ -139,6 +141,7 @@ def test_results_of_nothing_at_all_is_a_wrong_question(shared_fleet):
         shared_fleet.results()
 
 
+@pytest.mark.promise(2, "a crash is never a low fitness")
 def test_a_deadline_ends_an_evaluation_without_a_number(fleet):
     result = fleet.submit(b"\x01", params={"wait": "never"}, deadline_s=0.5).result(PATIENCE_S)
     assert (result.outcome, result.fitness) == ("infra_failed", None)

@@ -130,6 +130,7 @@ def test_leaving_in_good_order_ends_what_is_open_before(config, until, folder):
     assert future.result(0.0).fitness == 1.0
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is how Linux ends a process at once")
 def test_a_supervisor_that_is_killed_is_started_again_and_every_future_resolves(fleet, folder, until):
     running = [fleet.submit(bytes([i]), params={"wait": "go"}, games=2) for i in range(1, 6)]
@@ -292,6 +293,7 @@ def test_a_look_whether_a_supervisor_runs_keeps_none_from_starting(config, folde
     assert {True, False} <= set(looks)
 
 
+@pytest.mark.promise(8, "bounded")
 def test_a_disk_below_its_mark_refuses_new_work_with_what_to_do(config):
     with tzar_actors.launch(changed(config, "limits", disk_low_mib=10**9)) as fleet:
         for genome in (b"\x01", b"\x01" * 100_000):

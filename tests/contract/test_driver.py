@@ -219,8 +219,11 @@ def test_a_removed_vm_is_absent_and_removing_it_again_changes_nothing(driver):
     assert driver.status()["vm-1"].checkpoints == ()
 
 
-def test_what_bears_no_mark_is_neither_listed_nor_touched(subject, driver):
+@pytest.mark.promise(7, "it touches only what it made")
+def test_what_bears_no_mark_is_neither_listed_nor_touched(subject, driver, tmp_path):
     subject.add_foreign("theirs")
+    pushed = tmp_path / "pushed"
+    pushed.write_bytes(b"ours")
     assert list(driver.status()) == ["vm-1"]
     for touch in (
         lambda: driver.create("theirs"),
@@ -228,6 +231,9 @@ def test_what_bears_no_mark_is_neither_listed_nor_touched(subject, driver):
         lambda: driver.stop("theirs", timeout_s=1),
         lambda: driver.kill("theirs"),
         lambda: driver.checkpoint("theirs", "clean"),
+        lambda: driver.restore("theirs", "clean", subject.identity("theirs", 1)),
+        lambda: driver.push("theirs", pushed, "theirs"),
+        lambda: driver.execute("theirs", subject.read("theirs"), timeout_s=1),
         lambda: driver.remove("theirs"),
     ):
         with pytest.raises(DriverError, match=r"not made by .*fleet"):
@@ -235,6 +241,7 @@ def test_what_bears_no_mark_is_neither_listed_nor_touched(subject, driver):
     assert subject.foreign_is_whole("theirs")
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_a_host_that_cannot_be_asked_raises_and_does_not_show_its_vms_as_absent(subject, driver):
     subject.lose_host()
     with pytest.raises(DriverError) as raised:

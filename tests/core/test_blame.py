@@ -30,6 +30,7 @@ def test_a_fault_that_one_vm_saw_is_tried_again_elsewhere():
     assert judge(proven(("a", "fault")), POLICY) == Retry(frozenset("a"), fresh=True)
 
 
+@pytest.mark.promise(3, "blame")
 def test_a_fault_that_two_proven_vms_saw_is_the_genomes():
     verdict = judge(proven(("b", "fault"), ("a", "fault")), POLICY)
     assert verdict == Verdict(
@@ -37,6 +38,7 @@ def test_a_fault_that_two_proven_vms_saw_is_the_genomes():
     )
 
 
+@pytest.mark.promise(3, "blame")
 def test_two_vms_that_have_proven_nothing_condemn_nobody():
     assert judge(unproven(("a", "fault"), ("b", "fault")), POLICY) == Retry(frozenset("ab"))
     one_is_proven = Case(stories(("a", "fault"), ("b", "fault")), ["1.1"])
@@ -57,6 +59,7 @@ def test_a_death_between_two_faults_takes_nothing_from_them():
     assert verdict.outcome == "genome_failed"
 
 
+@pytest.mark.promise(3, "blame")
 def test_the_verdict_holds_what_the_evaluator_left():
     fault = AttemptStory("1.0", "a", 1, "fault", 1.0, "ended by itself", 139, "Segmentation fault\n")
     other = AttemptStory("1.1", "b", 1, "fault", 1.0, "ended by itself", 139, "Segmentation fault\n")
@@ -65,6 +68,7 @@ def test_the_verdict_holds_what_the_evaluator_left():
     assert verdict.reason.endswith("ended by itself (exit code 139; its last output: Segmentation fault)")
 
 
+@pytest.mark.promise(3, "blame")
 def test_where_no_two_vms_are_proven_it_failed_after_all_attempts_in_two_incarnations_and_says_so():
     verdict = judge(unproven(("a", "fault"), ("a", "fault", 2), ("a", "fault", 2), vms=1), POLICY)
     assert isinstance(verdict, Verdict)
@@ -82,6 +86,7 @@ def test_one_incarnation_alone_never_condemns():
 # --- over the limit
 
 
+@pytest.mark.promise(3, "blame")
 def test_a_game_is_timed_out_when_enough_vms_have_seen_it():
     verdict = judge(unproven(("a", "timed_out"), ("b", "timed_out")), POLICY)
     assert verdict == Verdict("timed_out", "a and b ended the game: timed_out 1")
@@ -92,6 +97,7 @@ def test_one_vote_is_enough_where_one_is_asked_for():
     assert verdict == Verdict("timed_out", "a ended the game: timed_out 0")
 
 
+@pytest.mark.promise(3, "blame")
 def test_with_fewer_vms_than_votes_that_many_incarnations_do():
     assert judge(unproven(("a", "timed_out"), vms=1), POLICY) == Retry(frozenset("a"), fresh=True)
     assert judge(unproven(("a", "timed_out"), ("a", "timed_out"), vms=1), POLICY) == Retry(frozenset("a"), fresh=True)
@@ -113,6 +119,7 @@ def test_with_more_votes_than_attempts_it_is_timed_out_after_all_attempts_and_na
 # --- the VM died
 
 
+@pytest.mark.promise(2, "a crash is never a low fitness")
 @pytest.mark.parametrize("status", ["lost", "agent_fault", "cancelled"])
 def test_what_the_infrastructure_does_is_never_the_genomes_fault(status):
     verdict = judge(proven(("a", status), ("b", status), ("c", status)), POLICY)
@@ -123,6 +130,7 @@ def test_what_the_infrastructure_does_is_never_the_genomes_fault(status):
 DEATHS = [("a", "lost"), ("b", "lost"), ("c", "lost")]
 
 
+@pytest.mark.promise(3, "blame")
 def test_a_genome_that_kills_a_third_vm_while_others_games_end_well_there_has_failed():
     verdict = judge(proven(*DEATHS, killed={"a": 30, "b": 30, "c": 30}, games=100), BlamePolicy())
     told = ", ".join(f"{vm} (30 games of others before)" for vm in "abc")
@@ -133,6 +141,7 @@ def test_two_vms_that_died_are_not_three():
     assert judge(proven(*DEATHS[:2], killed={"a": 900, "b": 900}, games=100), BlamePolicy()) == Retry(frozenset("ab"))
 
 
+@pytest.mark.promise(3, "blame")
 def test_vms_that_die_with_others_as_well_condemn_nobody():
     assert judge(proven(*DEATHS, killed={"a": 900, "b": 900, "c": 0}, games=3000), BlamePolicy()) == Retry(
         frozenset("abc")
@@ -155,6 +164,7 @@ def test_after_the_last_attempt_a_mixed_story_is_the_infrastructures():
     assert verdict == Verdict("infra_failed", f"3 attempts failed: {story}")
 
 
+@pytest.mark.promise(3, "blame")
 def test_a_retry_avoids_every_vm_that_failed():
     assert judge(proven(("a", "lost"), ("b", "timed_out")), POLICY) == Retry(frozenset("ab"), fresh=True)
 

@@ -199,6 +199,7 @@ def test_games_that_waited_when_their_evaluation_was_decided_leave_the_queue():
     assert machine.leases.games_waiting == 0
 
 
+@pytest.mark.promise(2, "a crash is never a low fitness")
 def test_after_max_attempts_the_infrastructure_failed_with_the_story():
     machine = a_fleet("a", max_attempts=2)
     steps(machine, submitted(K), reported("a", "2.1", K, status="agent_fault"))
@@ -214,6 +215,7 @@ def test_it_is_timed_out_when_two_vms_voted_so():
     assert (deliver.ended.outcome, deliver.ended.fitness) == ("timed_out", None)
 
 
+@pytest.mark.promise(2, "a crash is never a low fitness")
 def test_a_score_without_a_fitness_is_its_agents_fault_and_not_the_genomes():
     machine = a_fleet("a", "b")
     machine.step(submitted(K))
@@ -244,6 +246,7 @@ def test_a_vm_whose_game_was_called_off_is_busy_until_it_says_so():
     assert plays(machine.step(reported("a", "2.1", K, status="cancelled"))) == [("a", "2.2", "next", 0)]
 
 
+@pytest.mark.promise(2, "a crash is never a low fitness")
 def test_a_deadline_ends_the_evaluation_as_infra_failed_with_the_story():
     machine = a_fleet("a", "b")
     hurried = asked("k", deadline_s=60.0)

@@ -1,5 +1,6 @@
 """Whom the dispatcher blames: genomes, VMs, hosts or the evaluator, each with its evidence."""
 
+import pytest
 from asking import a_fleet, asked, kinds, lost, plays, prove, reported, steps, story, submitted
 
 from tzar_actors.core.dispatch_commands import (
@@ -81,6 +82,7 @@ def test_what_a_vm_scored_before_its_boot_proves_nothing():
     assert outcomes(commands) == []
 
 
+@pytest.mark.promise(3, "blame")
 def test_a_fleet_of_one_vm_tries_again_after_a_reset_and_says_that_no_vm_was_proven():
     machine = a_fleet("a", max_attempts=3)
     commands = fail(machine, machine.step(submitted(genome("k"))))
@@ -160,6 +162,7 @@ def test_what_a_commanded_stop_takes_counts_for_nothing():
     assert plays(commands) == [("b", "2.2", "k", 0)], "though it has one attempt alone"
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_what_a_host_takes_with_it_counts_for_nothing_not_even_what_was_lost_just_before():
     machine = a_fleet(*"abcd", max_attempts=2)
     steps(machine, submitted(K), VmGone(5.0, "a", "off"))  # and b takes it
@@ -177,6 +180,7 @@ def test_what_was_lost_long_before_its_host_fell_counts():
     assert outcomes(machine.step(VmGone(41.0, "b", "it crashed"))) == [("k", "infra_failed")]
 
 
+@pytest.mark.promise(8, "bounded")
 def test_the_stories_of_a_long_fault_of_a_host_do_not_pile_up():
     machine = a_fleet("a")
     steps(machine, submitted(K), HostFell(frozenset("a"), 0.0))
@@ -188,6 +192,7 @@ def test_the_stories_of_a_long_fault_of_a_host_do_not_pile_up():
 # --- a VM
 
 
+@pytest.mark.promise(3, "blame")
 def test_a_vm_on_which_many_genomes_fail_that_others_score_is_to_blame_with_evidence():
     machine = a_fleet("a", "b")
     prove(machine, "a", "b")
@@ -229,6 +234,7 @@ def broken(*vms, genomes):
     raise AssertionError("no alarm was raised")
 
 
+@pytest.mark.promise(3, "blame")
 def test_when_different_genomes_fail_on_all_vms_dispatch_stops_with_the_evidence():
     machine, commands = broken("a", "b", genomes=["k", "l", "m", "n"])
     (alarm,) = kinds(commands, RaiseAlarm)
@@ -329,6 +335,7 @@ def test_two_bad_genomes_at_the_end_of_a_generation_are_two_bad_genomes():
     assert sorted(outcomes(commands)) == [("bad", "genome_failed"), ("worse", "genome_failed")]
 
 
+@pytest.mark.promise(3, "blame")
 def test_an_evaluator_that_breaks_in_the_middle_of_a_run_punishes_nobody():
     machine = a_fleet("a", "b")
     prove(machine, "a", "b")

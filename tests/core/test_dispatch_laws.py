@@ -1,5 +1,6 @@
 """The dispatcher's laws, whatever happens and in whatever order."""
 
+import pytest
 from asking import asked, result
 from dispatch_world import World
 from hypothesis import HealthCheck, settings
@@ -271,3 +272,6 @@ DispatchLaws.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],  # other work on the machine is no error of the laws
 )
 TestDispatchLaws = DispatchLaws.TestCase
+pytest.mark.promise(1, "exactly one outcome")(TestDispatchLaws)
+pytest.mark.promise(2, "a crash is never a low fitness")(TestDispatchLaws)
+pytest.mark.promise(6, "nothing accepted is lost")(TestDispatchLaws)

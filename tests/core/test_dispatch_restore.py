@@ -34,6 +34,7 @@ def test_games_that_had_ended_are_not_played_again_and_count_in_the_outcome():
     assert deliver.ended.games[0] == before
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_a_game_in_flight_is_adopted_and_played_by_nobody_else():
     machine = Dispatch(2, BlamePolicy())
     open_ = an_open(asked("k"))
@@ -99,6 +100,7 @@ def test_what_is_left_of_a_deadline_is_counted_from_the_acceptance():
     assert Dispatch(2, BlamePolicy()).restore(0.0, an_open(hurried, -500.0), ()) == [SetDeadline("k", 0.0)]
 
 
+@pytest.mark.promise(1, "exactly one outcome")
 def test_attempts_of_a_new_epoch_have_new_names():
     old, new = a_fleet("a", epoch=2), a_fleet("a", epoch=3)
     names = [attempt for machine in (old, new) for _, attempt, _, _ in plays(machine.restore(0.0, an_open(), ()))]

@@ -1,5 +1,6 @@
 """VMs that come, go silent, fail and come back."""
 
+import pytest
 from asking import a_fleet, asked, kinds, lost, playing, plays, reported, steps, story, submitted
 
 from tzar_actors.core.dispatch_commands import Acknowledge, AttemptOver, Deliver, Drop, Keep, SendCancel, SendPlay
@@ -13,6 +14,7 @@ GAMES = asked("games", games=2)
 # --- they fail
 
 
+@pytest.mark.promise(2, "a crash is never a low fitness")
 def test_a_vm_that_is_gone_loses_its_attempt_and_another_plays_the_game():
     machine = a_fleet("a", "b")
     machine.step(submitted(K))
@@ -70,6 +72,7 @@ def test_a_vm_lost_with_two_attempts_of_one_evaluation_ends_it_once():
 # --- they are silent
 
 
+@pytest.mark.promise(1, "exactly one outcome")
 def test_silence_frees_the_game_for_another_vm():
     machine = a_fleet("a", "b")
     machine.step(submitted(K))
@@ -79,6 +82,7 @@ def test_silence_frees_the_game_for_another_vm():
     ]
 
 
+@pytest.mark.promise(1, "exactly one outcome")
 def test_a_late_result_of_a_silent_vm_counts_and_the_other_attempt_is_called_off():
     machine = a_fleet("a", "b")
     steps(machine, submitted(K), VmSilent(5.0, "a"))
@@ -147,6 +151,7 @@ def test_a_kept_result_is_awaited_while_its_vm_plays_on():
     assert "2.2" in machine.attempts
 
 
+@pytest.mark.promise(1, "exactly one outcome")
 def test_what_an_older_incarnation_kept_is_revoked():
     machine = a_fleet("a")
     machine.step(submitted(K))

@@ -1,5 +1,6 @@
 """One host: its breaker, and who may boot."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -42,6 +43,7 @@ def test_one_vm_that_fails_has_failed_by_itself():
     assert steps(a_host(), *fell("a")) == [CountFailure("a", "off")]
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_many_vms_that_fail_at_once_open_the_breaker_and_their_failures_are_excused():
     assert steps(a_host(), *fell("a", "b", "c")) == [
         CountFailure("a", "off"),
@@ -69,6 +71,7 @@ def test_one_vm_that_fails_again_and_again_is_one_vm():
     assert all(isinstance(command, CountFailure) for command in commands)
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_a_host_that_cannot_be_asked_opens_the_breaker_also_for_what_happened_just_before():
     host = a_host()
     assert host.step(HostAnswered(20.0, "no route")) == [OpenBreaker("it cannot be asked: no route", 10.0), AskHost()]
@@ -90,6 +93,7 @@ def an_open_host():
     return host
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_while_the_breaker_is_open_nothing_boots():
     assert an_open_host().step(BootAsked(12.0, "d")) == []
 
@@ -148,6 +152,7 @@ def test_a_vm_that_does_not_want_to_boot_any_more_keeps_no_other_waiting():
     assert host.step(VmLeft(3.0, "a")) == [Admit("c")]
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_a_refusal_for_load_holds_back_all_boots_and_is_no_failure():
     host = a_host(boots_at_a_time=4)
     assert steps(host, BootAsked(1.0, "a"), BootRefused(2.0, "a")) == [Admit("a"), SetHostTimer("load", 1.0)]

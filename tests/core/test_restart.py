@@ -1,3 +1,5 @@
+import pytest
+
 from tzar_actors.core.restart import Failed, GiveUp, Restart, RestartIntensity, Settled
 
 
@@ -8,6 +10,7 @@ def fail_at(intensity, *times):
     return intensity, commands
 
 
+@pytest.mark.promise(4, "ladder")
 def test_delay_doubles_with_each_failure_up_to_the_longest():
     intensity = RestartIntensity(limit=9, first_delay_s=1.0, longest_delay_s=6.0)
     delays = []
@@ -23,6 +26,7 @@ def test_jitter_spreads_a_delay_between_its_half_and_the_whole():
     assert intensity.step(Failed(0.0, jitter=0.5))[1] == (Restart(3.0),)
 
 
+@pytest.mark.promise(4, "ladder")
 def test_one_failure_over_the_limit_gives_up_with_the_evidence():
     _, commands = fail_at(RestartIntensity(limit=2, window_s=60.0), 0.0, 10.0, 20.0)
     assert commands == (GiveUp(failures=(0.0, 10.0, 20.0)),)

@@ -1,3 +1,5 @@
+import pytest
+
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.supervise import (
     HostFailed,
@@ -30,6 +32,7 @@ def test_a_first_failure_is_answered_by_a_restart_after_a_delay():
     assert commands == (Recover(Rung.RESTART, 0.5),)
 
 
+@pytest.mark.promise(4, "ladder")
 def test_a_rung_that_does_not_help_is_followed_by_the_next_stronger_one():
     rungs = []
     supervision = a_supervision(limit=1)
@@ -44,6 +47,7 @@ def test_a_stronger_rung_waits_the_longest_delay():
     assert commands == (Recover(Rung.RESTORE, 30.0),)
 
 
+@pytest.mark.promise(4, "ladder")
 def test_when_no_rung_is_left_the_vm_goes_into_quarantine_with_what_was_tried():
     supervision, commands = fail(a_supervision(limit=0, rungs=(Rung.RESTART, Rung.RECREATE)), [0.0, 1.0], "no hello")
     reason = "1 failures within 600 s after restart, recreate: no hello"
@@ -57,6 +61,7 @@ def test_nothing_is_done_about_a_vm_in_quarantine():
     assert quarantined.step(VmSettled()) == (quarantined, ())
 
 
+@pytest.mark.promise(4, "ladder")
 def test_a_released_vm_has_one_trial_of_the_strongest_rung():
     quarantined, _ = fail(a_supervision(limit=0, rungs=(Rung.RESTART, Rung.RECREATE)), [0.0, 1.0])
     released, commands = quarantined.step(VmReleased())
@@ -99,6 +104,7 @@ def test_a_vm_that_fails_with_its_host_is_restarted_less_and_less_often_and_clim
         assert command.after_s == 1.0, "a new row of them begins"
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_what_was_its_hosts_fault_is_taken_off_its_record():
     supervision, _ = fail(a_supervision(limit=3), [0.0, 100.0, 101.0])
     supervision, commands = supervision.step(HostFailed(100.0))

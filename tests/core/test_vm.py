@@ -1,5 +1,6 @@
 """The stories of one VM, each as the exact commands."""
 
+import pytest
 from a_vm import AWAY, ENDED, LIMITS, QUIET, failed_vm, ready_vm, seen, steps
 
 from tzar_actors.core.supervise import Rung
@@ -113,6 +114,7 @@ def test_a_vm_that_runs_without_an_identity_is_killed():
     assert Vm(LIMITS, incarnation=0).step(seen("running", 0)) == [Call("kill")]
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_a_host_that_cannot_be_asked_changes_nothing():
     vm = Vm(LIMITS, incarnation=3)
     assert vm.step(seen("unknown", 0)) == []
@@ -141,6 +143,7 @@ def test_a_status_that_comes_while_a_call_is_under_way_is_no_news():
     assert vm.observed is Observed.ABSENT
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_a_refused_call_backs_off_longer_each_time_and_blames_nobody():
     vm = Vm(LIMITS)
     vm.step(seen("absent", 0, 0.0))
@@ -269,6 +272,7 @@ def test_a_failed_vm_that_is_off_is_started_again():
     assert vm.step(RecoverBy(Rung.RESTART)) == [Boot("start", 2)]
 
 
+@pytest.mark.promise(4, "ladder")
 def test_the_rung_recreate_removes_creates_and_starts():
     vm = failed_vm()
     assert vm.step(RecoverBy(Rung.RECREATE)) == [Call("kill")]
@@ -278,6 +282,7 @@ def test_the_rung_recreate_removes_creates_and_starts():
     assert vm.step(CallDone(2003.0)) == [SetTimer("boot", 60.0)]
 
 
+@pytest.mark.promise(4, "ladder")
 def test_the_rung_restore_puts_the_checkpoint_back():
     vm = failed_vm()
     assert steps(vm, RecoverBy(Rung.RESTORE), CallDone(2000.0)) == [Boot("restore", 2)]

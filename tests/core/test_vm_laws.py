@@ -1,5 +1,6 @@
 """The laws of one VM and its supervision, whatever its driver, its host and its agent do."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -290,3 +291,4 @@ VmLaws.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],  # other work on the machine is no error of the laws
 )
 TestVmLaws = VmLaws.TestCase
+pytest.mark.promise(4, "ladder")(TestVmLaws)

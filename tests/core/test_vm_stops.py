@@ -45,6 +45,7 @@ def test_that_a_vm_is_off_is_told_once():
 NEWS = [AgentDisconnected(), AgentSilent(), AgentFaulted("x"), AgentCame(1), TimerFired("grace"), TimerFired("boot")]
 
 
+@pytest.mark.promise(4, "ladder")
 @pytest.mark.parametrize("news", NEWS, ids=repr)
 def test_nothing_that_happens_during_a_commanded_stop_is_a_failure(news):
     vm = ready_vm()

@@ -159,6 +159,7 @@ def test_a_start_ends_what_a_crashed_agent_left_running(make_driver, identity, d
     assert child not in marked(fleet, "vm-1")
 
 
+@pytest.mark.promise(7, "it touches only what it made")
 def test_the_vms_of_other_names_are_left_alone_by_a_kill(make_driver, identity, fleet):
     driver = running(make_driver(), identity)
     running(driver, identity, "vm-2")
@@ -166,6 +167,7 @@ def test_the_vms_of_other_names_are_left_alone_by_a_kill(make_driver, identity, 
     assert driver.status()["vm-2"].power is PowerState.RUNNING
 
 
+@pytest.mark.promise(7, "it touches only what it made")
 def test_another_process_that_was_given_the_agents_number_is_not_taken_for_it(make_driver, identity, folder):
     driver = running(make_driver(), identity)
     driver.kill("vm-1")
@@ -273,6 +275,7 @@ def test_a_full_disk_is_an_error_with_its_cure_and_the_next_checkpoint_of_that_n
     assert driver.status()["vm-1"].checkpoints == ("clean",)
 
 
+@pytest.mark.promise(5, "host faults burn nothing")
 def test_a_machine_that_can_start_no_process_is_busy_and_not_broken(make_driver, identity, monkeypatch):
     driver = make_driver()
     driver.create("vm-1")

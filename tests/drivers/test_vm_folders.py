@@ -82,6 +82,7 @@ def test_a_vm_whose_making_ended_before_its_mark_is_made_anew(folders, left):
     assert folders.make("vm-1", None).vm == "vm-1"
 
 
+@pytest.mark.promise(7, "it touches only what it made")
 def test_a_strangers_folder_of_the_making_kind_is_not_touched(folders):
     making = folders.path("vm-1").with_name(".vm-1.making")
     making.mkdir()
@@ -130,6 +131,7 @@ def test_what_was_started_is_found_by_the_next_supervisor(folders, tmp_path):
     assert VmFolders("local-1", "ours", tmp_path / "vms").read_all() == [(started, ())]
 
 
+@pytest.mark.promise(7, "it touches only what it made")
 @pytest.mark.parametrize(
     "mark",
     [
@@ -154,6 +156,7 @@ def test_a_folder_whose_mark_is_not_ours_is_a_strangers(folders, mark):
     assert (folder / "vm.json").read_text() == mark
 
 
+@pytest.mark.promise(7, "it touches only what it made")
 def test_a_copy_of_a_vms_folder_is_no_second_vm(folders):
     folders.make("vm-1", None)
     copy_tree(folders.path("vm-1"), folders.path("vm-1").with_name("vm-1-copy"), leave_out="")

@@ -50,6 +50,7 @@ def wait_for(condition):
         Event().wait(0.05)
 
 
+@pytest.mark.promise(3, "blame")
 def test_a_broken_evaluator_stops_dispatch_until_it_is_mended_and_then_only_the_bad_genome_fails(fleet, flag):
     futures = [fleet.submit(bytes([65 + i]) * (i + 1)) for i in range(6)]
     bad = fleet.submit(b"bad")

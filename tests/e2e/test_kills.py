@@ -95,6 +95,9 @@ def kill(victim: str, fleet, draw: random.Random) -> str | None:
     return None
 
 
+@pytest.mark.promise(1, "exactly one outcome")
+@pytest.mark.promise(2, "a crash is never a low fitness")
+@pytest.mark.promise(6, "nothing accepted is lost")
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL at a commit is POSIX's")
 def test_twenty_kills_in_a_run_leave_each_outcome_once_and_right_and_no_process(fleet):
     draw = random.Random(20)
@@ -134,6 +137,7 @@ def test_twenty_kills_in_a_run_leave_each_outcome_once_and_right_and_no_process(
     assert len(ended) >= EVALUATIONS - supervisors * VMS
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_a_supervisor_that_is_killed_adopts_the_games_in_flight(fleet):
     futures = [fleet.submit(bytes([i]) * 8, games=GAMES, seed=3) for i in range(40)]
     assert within(20, lambda: all(vm.pid is not None for vm in fleet.status().vms))

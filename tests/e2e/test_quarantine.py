@@ -41,6 +41,7 @@ def row(fleet, vm):
     return next(each for each in fleet.status().vms if each.vm == vm)
 
 
+@pytest.mark.promise(4, "ladder")
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for the agent's Python is a script that POSIX starts")
 def test_a_vm_in_quarantine_is_shown_as_such_and_no_game_waits_for_it(fleet):
     future = fleet.submit(b"genome")

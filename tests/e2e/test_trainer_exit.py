@@ -80,6 +80,7 @@ def outcomes(fleet):
 ALL = {f"g-{i}": float(i) for i in range(1, 9)}
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_a_supervisor_that_lingers_keeps_what_its_trainer_missed_for_the_next_one(config, tmp_path):
     supervisor = kill_a_trainer(config("linger"))
     with tzar_actors.connect(tmp_path / "state") as fleet:
@@ -121,6 +122,7 @@ def test_a_trainer_that_comes_back_while_it_drains_is_served_as_before(config, t
     assert within(30, lambda: not supervisor.is_running())
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_a_supervisor_that_stops_leaves_what_is_open_in_the_journal_for_the_next_start(config, tmp_path):
     supervisor = kill_a_trainer(config("stop"))
     assert within(30, lambda: not supervisor.is_running())

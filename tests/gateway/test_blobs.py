@@ -134,6 +134,7 @@ def test_a_blob_with_another_digest_than_was_offered_is_refused_and_thrown_away(
     assert [path.name for path in gateway.spool.folder.iterdir()] == ["token"]
 
 
+@pytest.mark.promise(8, "bounded")
 @pytest.mark.parametrize("size", [LIMIT_BYTES + 1, 2**40, 0])
 def test_a_blob_over_the_limit_or_of_no_bytes_is_refused_before_it_comes(gateway, peer, answer, size):
     peer.say(Offer(b"d" * 32, size))

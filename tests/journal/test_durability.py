@@ -29,6 +29,7 @@ while True:
 """
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 @pytest.mark.parametrize("durability", ["power", "process"])
 def test_a_writer_that_is_killed_leaves_whole_commits_and_all_that_it_told_of(path, opened, durability):
     told = []
@@ -57,6 +58,7 @@ def test_a_writer_that_is_killed_leaves_whole_commits_and_all_that_it_told_of(pa
     assert opened().epoch == 3
 
 
+@pytest.mark.promise(8, "bounded")
 def test_the_log_stays_bounded_under_a_writer_that_never_pauses(opened, path, evaluation, monkeypatch):
     begin = 256 * 1024
     monkeypatch.setattr(checkpointer, "_BEGIN_BYTES", begin)

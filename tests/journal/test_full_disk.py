@@ -32,6 +32,7 @@ def keys(path):
         return [row[0] for row in db.execute("SELECT key FROM evaluations")]
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_a_commit_that_finds_the_disk_full_is_made_once_the_reserve_is_spent(opened, path, evaluation):
     spent = []
 

@@ -62,6 +62,7 @@ def test_a_file_that_is_no_database_is_set_aside_as_well(path, opened):
     assert len(aside(path)) == 1
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_nothing_begins_anew_while_a_journal_lies_set_aside(filled, opened):
     damage(filled)
     for _ in range(3):

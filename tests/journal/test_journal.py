@@ -20,6 +20,7 @@ def rows(path, query):
         return db.execute(query).fetchall()
 
 
+@pytest.mark.promise(1, "exactly one outcome")
 def test_the_epoch_grows_with_each_opening_and_the_fleets_id_stays(opened):
     seen = []
     for fleet in ("first", "second", "third"):
@@ -29,6 +30,7 @@ def test_the_epoch_grows_with_each_opening_and_the_fleets_id_stays(opened):
     assert seen == [(1, "first"), (2, "first"), (3, "first")]
 
 
+@pytest.mark.promise(1, "exactly one outcome")
 def test_the_epoch_is_committed_before_anything_else_is(opened, path):
     opened()
     assert rows(path, "SELECT value FROM meta WHERE name = 'epoch'") == [(1,)]
@@ -142,6 +144,7 @@ def test_a_refused_file_is_let_go(opened, path):
     path.with_name("away").unlink()
 
 
+@pytest.mark.promise(7, "it touches only what it made")
 def test_a_database_of_somebody_else_is_refused_and_left_as_it_was(opened, path):
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE recipes (name TEXT)")

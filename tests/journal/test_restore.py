@@ -1,3 +1,5 @@
+import pytest
+
 from tzar_actors.core.evaluation import GameEnded
 from tzar_actors.core.records import (
     AttemptEndedRecord,
@@ -30,6 +32,7 @@ def test_a_wall_clock_that_went_back_makes_nothing_older_than_now(opened, evalua
     assert open_.accepted_at == 1000.0
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_games_that_ended_stories_and_attempts_in_flight_come_back(opened, evaluation, story):
     journal = opened()
     journal.append(EvaluationRecord(evaluation("a", games=3), 10.0))

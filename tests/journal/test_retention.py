@@ -78,6 +78,7 @@ def test_what_ended_long_ago_goes_with_all_that_belongs_to_it(journal, keeper, p
     }
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_the_time_counts_from_the_end_and_what_is_open_is_never_forgotten(journal, keeper, path):
     keep(journal, "slow", 100 * DAY, took_s=71 * DAY)
     keep(journal, "open", 100 * DAY, is_open=True)
@@ -113,6 +114,7 @@ def test_only_as_many_go_before_their_time_as_the_bound_needs(journal, keeper, p
     assert max(set(map("{:03d}".format, range(100))) - left) < min(left), "the oldest go first"
 
 
+@pytest.mark.promise(8, "bounded")
 def test_room_that_was_freed_is_used_again_so_that_the_file_does_not_grow(journal, keeper, path):
     forgetting = keeper(keep_s=10.0)
     sizes = []

@@ -131,6 +131,7 @@ def with_commit(clock: VirtualClock, commit: Callable[[], None], finish: Callabl
     return Loop(clock, VirtualWaiter(clock), commit=commit, finish_turn=finish)
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_what_is_held_is_released_after_the_one_commit_of_its_round_and_in_order(clock: VirtualClock) -> None:
     story: list[Any] = []
     loop = with_commit(clock, later(story, "commit"))
@@ -217,6 +218,7 @@ def test_nothing_is_committed_when_nothing_was_journalled(clock: VirtualClock) -
     assert story == ["released"]
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 def test_a_failed_commit_ends_the_run_and_releases_nothing_ever(clock: VirtualClock) -> None:
     story: list[Any] = []
 
