@@ -56,6 +56,7 @@ def test_a_broken_evaluator_stops_dispatch_until_it_is_mended_and_then_only_the_
     bad = fleet.submit(b"bad")
     wait_for(lambda: fleet.status().alarm)
     assert "the game's files are gone" in fleet.status().alarm
+    wait_for(lambda: events(fleet, "evaluator_broken"))  # the status may be ahead of the log
     (broken,) = events(fleet, "evaluator_broken")
     assert "looking for the game's files" in broken["evidence"]
     wait_for(lambda: len([e for e in events(fleet, "attempt_lost") if "fails for everybody" in e["cause"]]) >= 2)
@@ -66,5 +67,6 @@ def test_a_broken_evaluator_stops_dispatch_until_it_is_mended_and_then_only_the_
     assert result.outcome == "genome_failed"
     assert "this genome cannot be played" in result.reason
     assert fleet.status().alarm == ""
+    wait_for(lambda: events(fleet, "evaluator_mended"))
     assert len(events(fleet, "evaluator_mended")) == 1
     assert not events(fleet, "vm_failed")
