@@ -93,18 +93,14 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     log_due: list[Timer] = []
 
     def flush_log() -> None:
-        while log_due:
-            log_due.pop().cancel()
+        log_due.clear()
         log.flush()
 
-    def finish_turn() -> Callable[[], None] | None:
+    def finish_turn() -> None:
         for flush in flush_desk:
             flush()
-        if not log.is_waiting:
-            return None
-        if not log_due:
+        if log.is_waiting and not log_due:
             log_due.append(loop.call_later(_LOG_S, flush_log))
-        return flush_log
 
     loop = Loop(time.monotonic, waiter, commit=journal.commit, finish_turn=finish_turn)
     server, trainer = load_or_make_keys(state_dir)

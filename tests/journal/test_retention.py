@@ -39,6 +39,7 @@ def keep(journal, key, age_s, took_s=10.0, size=10, is_open=False):
     journal.append(GameEndedRecord(key, 0, game))
     if size <= 64 * 1024:
         journal.append_genome(key, b"g" * size)
+    journal.commit()
     if not is_open:
         ended = EvaluationEnded(key, 7, digest, "scored", 1.0, "", took_s, (game, game))
         journal.append(EvaluationEndedRecord(ended))

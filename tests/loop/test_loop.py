@@ -192,23 +192,6 @@ def test_a_commit_that_is_owed_is_made_before_the_loop_ends(clock: VirtualClock)
     assert story == ["commit", "released"]
 
 
-def test_what_a_turn_leaves_over_is_done_in_the_next_pause_and_not_before_a_commit_that_is_due(
-    clock: VirtualClock,
-) -> None:
-    story: list[str] = []
-
-    def finish() -> Callable[[], None] | None:
-        if "finished" not in story:
-            loop.hold(later(story, "released"))
-        story.append("finished")
-        return later(story, "left over")
-
-    loop = Loop(clock, VirtualWaiter(clock), finish_turn=finish)
-    loop.turn(0.0)
-    loop.turn(0.0)
-    assert story == ["finished", "released", "finished", "left over"]
-
-
 def test_nothing_is_committed_when_nothing_was_journalled(clock: VirtualClock) -> None:
     story: list[Any] = []
     loop = with_commit(clock, later(story, "commit"))

@@ -264,7 +264,7 @@ class Connection:
             self._failure = error
             return
         self._socket, self._monitor = socket, monitor = dial(self._context, access)
-        self._waiter.watch(monitor, self._read_monitor)
+        self._waiter.watch(monitor, self._read_monitor, reads_all=True)
         self._waiter.watch(socket, self._read)
         self._heard_at = now
 

@@ -115,9 +115,9 @@ class ControlServer:
     def open(self, welcome: Callable[[], Welcome]) -> None:
         """Begins to read. `welcome` is what an agent is told when it comes."""
         self._welcome = welcome
-        self._loop.waiter.watch(self._monitor, self._read_monitor)
+        self._loop.waiter.watch(self._monitor, self._read_monitor, reads_all=True)
         self._loop.waiter.watch(self._socket, self._read)
-        self._loop.waiter.watch(self._authority.zap_socket, self._authority.read)
+        self._loop.waiter.watch(self._authority.zap_socket, self._authority.read, reads_all=True)
         self._look_for_silence()
 
     def close(self) -> None:

@@ -8,41 +8,18 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, assert_never
+from typing import Any, Literal, Self
 
 from tzar_actors.core.evaluation import Evaluation, EvaluationEnded
-from tzar_actors.core.records import (
-    AttemptEndedRecord,
-    AttemptRecord,
-    EvaluationEndedRecord,
-    EvaluationRecord,
-    GameEndedRecord,
-    IncarnationRecord,
-    Record,
-    VmRecord,
-    VmRemovedRecord,
-)
+from tzar_actors.core.records import Record
 from tzar_actors.journal.checkpointer import Checkpointer
 from tzar_actors.journal.error import JournalError
+from tzar_actors.journal.gathered import Gathered
 from tzar_actors.journal.integrity import is_damage, mark_suspect
 from tzar_actors.journal.opening import is_full, open_database
 from tzar_actors.journal.stored import stored_codec
-from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
 
 __all__ = ["Journal", "JournalError", "JournalledVm"]
-
-_GENOME = "INSERT OR IGNORE INTO genomes VALUES (?, ?)"
-_ACCEPTED = "INSERT INTO evaluations VALUES (?, ?, ?, ?, NULL)"
-_SPOOLED = "INSERT INTO spooled VALUES (?, ?)"
-_ATTEMPT = "INSERT OR IGNORE INTO attempts VALUES (?, ?, ?, ?, ?, NULL)"
-_STORY = (
-    "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (key, game, attempt) DO UPDATE SET story = excluded.story"
-)
-_GAME = "INSERT INTO games VALUES (?, ?, ?)"
-_ENDED = "UPDATE evaluations SET ended = ? WHERE key = ?"
-# In this order an update never comes before the insert it is for, however a turn mixed them.
-_ORDER = (_GENOME, _ACCEPTED, _SPOOLED, _ATTEMPT, _STORY, _GAME, _ENDED)
 
 _TRIES = 3  # on a full disk: what is freed may be taken by others at once
 
@@ -82,9 +59,7 @@ class Journal:
     ) -> None:
         self.path = path
         self.codec = stored_codec()
-        self._rows: dict[str, list[tuple[Any, ...]]] = {statement: [] for statement in _ORDER}
-        self._vm_rows: list[tuple[str, tuple[Any, ...]]] = []
-        self._waiting_genomes: dict[str, bytes] = {}
+        self._gathered = Gathered(self.codec.encode)
         self._has_failed = False
         self._make_room = make_room
         self._db, self.fleet, self.epoch = open_database(path, durability, new_fleet, make_room)
@@ -118,45 +93,15 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """Gathers `record` for the next commit."""
-        match record:
-            case AttemptRecord(attempt, key, game, vm, incarnation):
-                self._rows[_ATTEMPT].append((key, game, attempt, vm, incarnation))
-            case EvaluationRecord(asked, at):
-                self._rows[_ACCEPTED].append((asked.key, asked.generation, at, self.codec.encode(asked)))
-                if asked.size > INLINE_LIMIT_BYTES:
-                    self._rows[_SPOOLED].append((asked.digest, asked.key))
-            case EvaluationEndedRecord(ended):
-                self.append_ended(ended.key, self.codec.encode(ended))
-            case AttemptEndedRecord(key, game, story):
-                row = (key, game, story.attempt, story.vm, story.incarnation, self.codec.encode(story))
-                self._rows[_STORY].append(row)
-            case GameEndedRecord(key, game, game_ended):
-                self._rows[_GAME].append((key, game, self.codec.encode(game_ended)))
-            case VmRecord(vm, host, machine_id):
-                self._append_vm(
-                    "INSERT INTO vms (vm, host, machine_id) VALUES (?, ?, ?) ON CONFLICT (vm) DO UPDATE"
-                    " SET host = excluded.host, machine_id = excluded.machine_id",
-                    (vm, host, machine_id),
-                )
-            case IncarnationRecord(vm, host, incarnation, public_key):
-                self._append_vm(
-                    "INSERT INTO vms (vm, host, incarnation, public_key) VALUES (?, ?, ?, ?) ON CONFLICT (vm) DO UPDATE"
-                    " SET incarnation = excluded.incarnation, public_key = excluded.public_key",
-                    (vm, host, incarnation, public_key),
-                )
-            case VmRemovedRecord(vm):
-                self._append_vm("UPDATE vms SET machine_id = NULL, public_key = NULL WHERE vm = ?", (vm,))
-            case _:
-                assert_never(record)
+        self._gathered.add(record)
 
     def append_ended(self, key: str, encoded: bytes) -> None:
         """Gathers an outcome that `codec` has encoded already."""
-        self._rows[_ENDED].append((encoded, key))
+        self._gathered.ended[key] = encoded
 
     def append_genome(self, key: str, body: bytes) -> None:
         """Gathers the genome of an evaluation, small enough to lie here."""
-        self._rows[_GENOME].append((key, body))
-        self._waiting_genomes[key] = body
+        self._gathered.genomes.setdefault(key, body)
 
     def commit(self) -> None:
         """Writes what was gathered, durably.
@@ -164,7 +109,7 @@ class Journal:
         Raises:
             JournalError: it could not be written; nothing of it may be assumed.
         """
-        if not self._vm_rows and not any(self._rows.values()):
+        if not self._gathered:
             return
         try:
             self._write()
@@ -173,14 +118,11 @@ class Journal:
             if is_damage(error):
                 mark_suspect(self.path)
             raise JournalError(f"the journal {self.path} could not be written: {error}") from error
-        for rows in self._rows.values():
-            rows.clear()
-        self._vm_rows.clear()
-        self._waiting_genomes.clear()
+        self._gathered.clear()
 
     def genome(self, key: str) -> bytes | None:
         """The genome of an evaluation, if it lies here."""
-        if (waiting := self._waiting_genomes.get(key)) is not None:
+        if (waiting := self._gathered.genomes.get(key)) is not None:
             return waiting
         row = self._db.execute("SELECT body FROM genomes WHERE key = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])
@@ -249,12 +191,7 @@ class Journal:
 
     def _write_once(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
-        for statement in _ORDER:
-            if rows := self._rows[statement]:
+        for statement, rows in self._gathered.rows():
+            if rows:
                 self._db.executemany(statement, rows)
-        for statement, row in self._vm_rows:
-            self._db.execute(statement, row)
         self._db.execute("COMMIT")
-
-    def _append_vm(self, statement: str, row: tuple[Any, ...]) -> None:
-        self._vm_rows.append((statement, row))

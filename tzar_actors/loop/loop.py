@@ -7,7 +7,7 @@
         if somebody waits for a commit, or one was owed for some milliseconds:
             read on while there is something to read, for a moment: a commit costs the same for one record and for ten
             commit what was journalled; release what was held for it
-    finish the turn; do what it leaves over, if there is nothing to read (events are written)
+    finish the turn
     wait, if nothing is pending
 
 It runs on one thread. Only `wake`, `stop` and an inbox's `put` may be used from others.
@@ -56,8 +56,7 @@ class Loop:
         waiter: how to wait.
         commit: called some milliseconds after `mark_dirty`, or at the end of the round when something is held; what was
             held is released when it returns. What it raises ends the loop, and what was held is never released.
-        finish_turn: called once at the end of each turn. What it returns, if anything, is called before the next wait
-            if there is nothing to read then.
+        finish_turn: called once at the end of each turn.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class Loop:
         waiter: Waiter,
         *,
         commit: Callable[[], None] = lambda: None,
-        finish_turn: Callable[[], Callable[[], None] | None] = lambda: None,
+        finish_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self.clock = clock
         self.waiter = waiter
@@ -166,7 +165,7 @@ class Loop:
             if not self._is_pending():
                 break
         self._settle()
-        self._use_the_pause(self._finish_turn())
+        self._finish_turn()
         self.turn_began = None
         self._count_late(self.clock() - began)
 
@@ -179,11 +178,6 @@ class Loop:
             callback()
             has_read = True
         return has_read
-
-    def _use_the_pause(self, leftover: Callable[[], None] | None) -> None:
-        """Does what a turn has left over, while there is nothing to read."""
-        if leftover is not None and not self._is_pending() and not any(True for _ in self.waiter.wait(0)):
-            leftover()
 
     def _is_pending(self) -> bool:
         # A release may hold as well, and so may `finish_turn`: neither may wait for the next mail.

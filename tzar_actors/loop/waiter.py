@@ -4,9 +4,10 @@ A wake-up from another thread must not be lost: the waiter reads its descriptor,
 does the loop look for what was put.
 """
 
+import selectors
 import socket
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import zmq
 
@@ -14,12 +15,21 @@ __all__ = ["PollWaiter", "VirtualClock", "VirtualWaiter", "Waiter"]
 
 Watched: TypeAlias = "zmq.Socket[bytes] | int"
 
+_POLLIN: Final = int(zmq.POLLIN)
+
 
 class Waiter(Protocol):
     """Waits for the first of: something readable, a wake-up, a time-out."""
 
-    def watch(self, source: Watched, callback: Callable[[], None]) -> None:
-        """From now on `callback` is returned by `wait` whenever `source` is readable."""
+    def watch(self, source: Watched, callback: Callable[[], None], *, reads_all: bool = False) -> None:
+        """From now on `callback` is returned by `wait` whenever `source` is readable.
+
+        Args:
+            source: a ZeroMQ socket or a file descriptor.
+            callback: what reads it.
+            reads_all: of a socket: nothing but `callback` uses it, and leaves nothing unread. Else it is asked before
+                each wait, since a socket's descriptor tells only of what came after its last use.
+        """
         ...
 
     def unwatch(self, source: Watched) -> None:
@@ -40,34 +50,56 @@ class Waiter(Protocol):
 
 
 class PollWaiter:
-    """Waits on ZeroMQ sockets and file descriptors; woken by a socket pair, which Windows' poll takes as well."""
+    """Waits on ZeroMQ sockets and file descriptors; woken by a socket pair, which Windows' poll takes as well.
+
+    It waits on the sockets' own descriptors: ZeroMQ's poll asks every socket twice, which costs more than a small game.
+    """
 
     def __init__(self) -> None:
-        self._poller = zmq.Poller()
-        self._callbacks: dict[object, Callable[[], None]] = {}
+        self._selector = selectors.DefaultSelector()
+        self._callbacks: dict[int, Callable[[], None]] = {}  # by descriptor
+        self._sockets: dict[int, zmq.Socket[bytes]] = {}  # by descriptor
+        self._asked: dict[int, zmq.Socket[bytes]] = {}  # those that are asked before the next wait
+        self._reading_all: set[int] = set()
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         self._woken = False
         self.watch(self._reader.fileno(), self._read_wakeups)
 
-    def watch(self, source: Watched, callback: Callable[[], None]) -> None:
+    def watch(self, source: Watched, callback: Callable[[], None], *, reads_all: bool = False) -> None:
         """See `Waiter`."""
-        self._poller.register(source, zmq.POLLIN)
-        self._callbacks[source] = callback
+        if isinstance(source, int):
+            descriptor = source
+        else:
+            descriptor = _descriptor(source)
+            self._sockets[descriptor] = self._asked[descriptor] = source
+            if reads_all:
+                self._reading_all.add(descriptor)
+        self._selector.register(descriptor, selectors.EVENT_READ)
+        self._callbacks[descriptor] = callback
 
     def unwatch(self, source: Watched) -> None:
         """See `Waiter`."""
-        self._poller.unregister(source)
-        del self._callbacks[source]
+        descriptor = source if isinstance(source, int) else _descriptor(source)
+        self._selector.unregister(descriptor)
+        self._sockets.pop(descriptor, None)
+        self._asked.pop(descriptor, None)
+        self._reading_all.discard(descriptor)
+        del self._callbacks[descriptor]
 
     def wait(self, timeout_s: float | None) -> Iterable[Callable[[], None]]:
         """See `Waiter`."""
-        # Rounded up: a poll that ends a little before a timer is due would spin until it is.
-        timeout_ms = None if timeout_s is None else int(timeout_s * 1000 + 0.999)
-        readable = self._poller.poll(timeout_ms)
+        asked, sockets = self._asked, self._sockets
+        readable = [descriptor for descriptor, source in asked.items() if _is_readable(source)]
+        if len(asked) > len(sockets) - len(self._reading_all):  # some were new
+            self._asked = {of: source for of, source in sockets.items() if of not in self._reading_all}
+        for key, _ in self._selector.select(0 if readable else timeout_s):
+            source = sockets.get(key.fd)
+            if source is None or (key.fd not in readable and _is_readable(source)):
+                readable.append(key.fd)
         # Looked up one by one, as they are called: a callback may unwatch and close what was readable as well.
-        return (self._callbacks[source] for source, _ in readable if source in self._callbacks)
+        return (self._callbacks[descriptor] for descriptor in readable if descriptor in self._callbacks)
 
     def wake(self) -> None:
         """See `Waiter`."""
@@ -82,13 +114,25 @@ class PollWaiter:
 
     def close(self) -> None:
         """See `Waiter`."""
-        self.unwatch(self._reader.fileno())
+        self._selector.close()
         self._reader.close()
         self._writer.close()
 
     def _read_wakeups(self) -> None:
         self._reader.recv(4096)
         self._woken = False
+
+
+def _descriptor(source: "zmq.Socket[bytes]") -> int:
+    descriptor = source.get(zmq.FD)
+    assert isinstance(descriptor, int)
+    return descriptor
+
+
+def _is_readable(source: "zmq.Socket[bytes]") -> bool:
+    events = source.get(zmq.EVENTS)
+    assert isinstance(events, int)
+    return bool(events & _POLLIN)
 
 
 class VirtualClock:
@@ -108,7 +152,7 @@ class VirtualWaiter:
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
 
-    def watch(self, source: Watched, callback: Callable[[], None]) -> None:
+    def watch(self, source: Watched, callback: Callable[[], None], *, reads_all: bool = False) -> None:
         """There are no sockets in a simulation."""
         raise TypeError(f"a virtual loop cannot watch {source!r}")
 
