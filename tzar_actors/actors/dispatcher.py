@@ -283,7 +283,7 @@ class Dispatcher(MachineActor[DispatchCommand]):
     def _attempt_over(self, over: AttemptOver) -> None:
         story = over.story
         if story.status in ("lost", "excused"):
-            self._wiring.board.attempts_lost += 1
+            self._wiring.board.attempts_lost += story.status == "lost"  # an excused one counts for nothing
             self._wiring.log.emit(catalogue.AttemptLost(story.attempt, over.key, over.game, story.vm, story.reason))
             return
         self._wiring.log.emit(

@@ -10,19 +10,17 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from tzar_actors.client.absence import given_up, no_answer, not_accepted, out_of_reach
 from tzar_actors.client.dialling import dial
 from tzar_actors.client.protocol import (
     TRAINER_PROTOCOL_VERSION,
     Accepted,
-    AskOutcomes,
-    AskStatus,
     CancelEvaluations,
     FromSupervisor,
     FromTrainer,
@@ -38,12 +36,13 @@ from tzar_actors.client.protocol import (
     from_supervisor_codec,
     from_trainer_codec,
 )
+from tzar_actors.client.questions import Question, Questions
 from tzar_actors.client.waiting import Listener, Pending, Waiting, Withdrawal
 from tzar_actors.core.evaluation import EvaluationEnded
 from tzar_actors.errors import RejectedError, SupervisorError
 from tzar_actors.gateway.keys import TrainerAccess
 from tzar_actors.journal.stored import stored_codec
-from tzar_actors.loop import PollWaiter
+from tzar_actors.loop import PollWaiter, is_readable
 
 __all__ = ["Connection"]
 
@@ -68,10 +67,12 @@ class Connection:
         self._trainer = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._write_codec, self._read_codec = from_trainer_codec(), from_supervisor_codec()
         self._stored = stored_codec()
-        self._waiter = PollWaiter()
+        self._lock = threading.RLock()  # held by whoever uses the socket, or what is waited for
+        self._waiter = PollWaiter(self._lock)
         self._commands: deque[_Command] = deque()
         self._waiting = Waiting()
-        self._requests: dict[int, tuple[FromTrainer, Future[Any]]] = {}
+        self._questions = Questions()
+        self._news: list[tuple[Pending, EvaluationEnded | RejectedError]] = []
         self._socket: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes] | None = None
         self._context = zmq.Context()
@@ -96,12 +97,9 @@ class Connection:
         Raises:
             SupervisorError: it cannot be reached.
         """
-        is_ready = self._ready.wait(timeout_s)
-        welcome = self._known
-        if not is_ready or self._closing or welcome is None:
-            cause = self._failure or f"no answer within {timeout_s:g} s"
-            raise SupervisorError(f"the supervisor of {self._access_file.parent} cannot be reached: {cause}")
-        return welcome
+        if not self._ready.wait(timeout_s) or self._closing or self._known is None:
+            raise out_of_reach(self._access_file.parent, self._failure or f"no answer within {timeout_s:g} s")
+        return self._known
 
     def known(self) -> TrainerWelcome:
         """What the supervisor said last. Nobody has to wait for its return to hand in what it will be given then.
@@ -113,7 +111,8 @@ class Connection:
 
     def submit(self, pending: Pending) -> None:
         """Asks for an evaluation. May be called from any thread."""
-        self._put(pending)
+        if not self._submit_here(pending):
+            self._put(pending)
 
     def say(self, message: FromTrainer) -> None:
         """Says something that has no answer. May be called from any thread.
@@ -135,34 +134,23 @@ class Connection:
         settled = threading.Event()
         self._put(settled)
         if not settled.wait(timeout_s) or self._closing:
-            where = self._access_file.parent
-            raise SupervisorError(
-                f"the supervisor of {where} has not accepted within {timeout_s:g} s what it was given:"
-                f" {self._failure or 'it does not answer'}"
-            )
+            raise not_accepted(self._access_file.parent, timeout_s, self._failure)
 
     @property
     def is_up(self) -> bool:
         """A supervisor answers."""
         return self._welcome is not None
 
-    def ask(self, make: Callable[[int], AskStatus | AskOutcomes], timeout_s: float) -> Any:
+    def ask(self, make: Callable[[int], Question], timeout_s: float) -> Any:
         """Asks a question and waits for its answer; it is asked again on a new connection.
 
         Raises:
             SupervisorError: no answer came within `timeout_s` seconds.
         """
-        message = make(uuid.uuid4().int >> 66)
-        future: Future[Any] = Future()
-        self._requests[message.request] = (message, future)
-        self._put(message)
         try:
-            return future.result(timeout_s)
+            return self._questions.ask(make, self._put, timeout_s)
         except TimeoutError as error:
-            where = self._access_file.parent
-            raise SupervisorError(f"the supervisor of {where} did not answer within {timeout_s:g} s") from error
-        finally:
-            self._requests.pop(message.request, None)
+            raise no_answer(self._access_file.parent, timeout_s) from error
 
     def fail(self, error: BaseException) -> None:
         """There is no supervisor any more: everything that waits ends with `error`. May be called from any thread."""
@@ -175,6 +163,25 @@ class Connection:
         if self._thread.is_alive():
             self.fail(self._failure or SupervisorError("the connection to the supervisor was closed"))
             self._thread.join()
+
+    def _submit_here(self, pending: Pending) -> bool:
+        """Sends it on the thread that asks, which then waits for one switch of threads less. False: not now.
+
+        Many are faster together, so this is for one for which nothing else waits. It never waits itself: whoever has
+        the lock may be telling an outcome to somebody who waits for this thread.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._socket is None or self._welcome is None or self._closing or self._commands or self._waiting:
+                return False
+            self._waiting.add(pending)
+            self._hand_in()
+            if is_readable(self._socket):
+                self._waiter.wake()
+            return True
+        finally:
+            self._lock.release()
 
     def _put(self, command: "_Command") -> None:
         with self._commands_lock:
@@ -194,16 +201,18 @@ class Connection:
             with self._commands_lock:
                 self._closing = True
             error = self._failure or SupervisorError("the connection to the supervisor has ended")
-            while self._commands:  # said just before the end: a shutdown, say, must still go out
-                self._take(self._commands.popleft())
-            self._hand_in()
-            self._disconnect(linger_ms=1000)
+            with self._lock:
+                while self._commands:  # said just before the end: a shutdown, say, must still go out
+                    self._take(self._commands.popleft())
+                self._hand_in()
+                self._disconnect(linger_ms=1000)
             self._context.term()
             self._waiter.close()
+            for pending, answer in self._news:
+                pending.done(answer)
             for pending in self._waiting.take_all():
                 pending.done(error)
-            for _, future in list(self._requests.values()):
-                future.set_exception(error)
+            self._questions.fail(error)
             for settled in self._settlers:
                 settled.set()
             self._ready.set()
@@ -211,30 +220,29 @@ class Connection:
     def _turn(self) -> None:
         now = time.monotonic()
         if self._socket is None and now >= self._reconnect_at:
-            self._connect(now)
-        for callback in self._waiter.wait(0.2 if self._welcome is None else _PULSE_S / 2):
-            callback()
-        while self._commands:
-            self._take(self._commands.popleft())
-        self._hand_in()
-        if self._settlers and self._waiting.all_are_accepted:
-            for settled in self._settlers:
-                settled.set()
-            self._settlers.clear()
-        self._pulse(time.monotonic())
+            with self._lock:
+                self._connect(now)
+        readable = self._waiter.wait(0.2 if self._welcome is None else _PULSE_S / 2)
+        with self._lock:
+            for callback in readable:
+                callback()
+            while self._commands:
+                self._take(self._commands.popleft())
+            self._hand_in()
+            if self._settlers and self._waiting.all_are_accepted:
+                for settled in self._settlers:
+                    settled.set()
+                self._settlers.clear()
+            self._pulse(time.monotonic())
+            news, self._news = self._news, []
+        for pending, answer in news:  # without the lock: whoever hears it may submit the next at once
+            pending.done(answer)
         self._lose_patience(time.monotonic())
 
     def _lose_patience(self, now: float) -> None:
         if self._patience_s is None or self._gone_since is None or now - self._gone_since < self._patience_s:
             return
-        where = self._access_file.parent
-        self.fail(
-            SupervisorError(
-                f"no supervisor has answered in {where} for {self._patience_s:g} s ({self._failure or 'it is gone'})."
-                " What it accepted is kept in its journal: start it again to have it played on, and get the outcomes by"
-                " key or generation with fleet.results(...) or: tzar results"
-            )
-        )
+        self.fail(given_up(self._access_file.parent, self._patience_s, self._failure))
 
     def _take(self, command: "_Command") -> None:
         match command:
@@ -310,27 +318,25 @@ class Connection:
                 self._waiting.accepted(keys)
             case Rejected(key, code, reason):
                 if (refused := self._waiting.take(key)) is not None:
-                    refused.done(RejectedError(key, code, reason))
+                    self._news.append((refused, RejectedError(key, code, reason)))
                 elif not key:
                     self.fail(SupervisorError(reason))
             case TrainerWelcome():
                 self._welcome = self._known = message
                 self._failure = self._gone_since = None
                 self._waiting.begin_anew()
-                for question, _ in list(self._requests.values()):
+                for question in self._questions.open():
                     self._send(question)
                 self._ready.set()
             case OutcomesAnswer() | StatusAnswer():
-                _, future = self._requests.pop(message.request, (None, None))
-                if future is not None:
-                    future.set_result(message)
+                self._questions.answered(message)
             case PulseAnswer():
                 pass  # that it was heard is all it says
 
     def _ended(self, encoded: bytes) -> None:
         ended = self._stored.decode(encoded)
         if isinstance(ended, EvaluationEnded) and (pending := self._waiting.take(ended.key)) is not None:
-            pending.done(ended)
+            self._news.append((pending, ended))
 
     def _pulse(self, now: float) -> None:
         if self._socket is None:

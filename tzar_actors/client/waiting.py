@@ -82,6 +82,9 @@ class Waiting:
             pending.is_cancelled = True
             self._to_cancel.append(key)
 
+    def __bool__(self) -> bool:
+        return bool(self._pending)
+
     @property
     def all_are_accepted(self) -> bool:
         """The supervisor has all that is waited for."""

@@ -2,7 +2,7 @@
 
 from tzar_actors.loop.actor import LoopActor
 from tzar_actors.loop.loop import Loop, Timer
-from tzar_actors.loop.waiter import PollWaiter, VirtualWaiter, Waiter
+from tzar_actors.loop.waiter import PollWaiter, VirtualWaiter, Waiter, is_readable
 from tzar_actors.loop.watchdog import Watchdog
 
-__all__ = ["Loop", "LoopActor", "PollWaiter", "Timer", "VirtualWaiter", "Waiter", "Watchdog"]
+__all__ = ["Loop", "LoopActor", "PollWaiter", "Timer", "VirtualWaiter", "Waiter", "Watchdog", "is_readable"]

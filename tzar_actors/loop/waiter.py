@@ -7,11 +7,12 @@ does the loop look for what was put.
 import selectors
 import socket
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeAlias
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, Protocol, TypeAlias
 
 import zmq
 
-__all__ = ["PollWaiter", "VirtualClock", "VirtualWaiter", "Waiter"]
+__all__ = ["PollWaiter", "VirtualClock", "VirtualWaiter", "Waiter", "is_readable"]
 
 Watched: TypeAlias = "zmq.Socket[bytes] | int"
 
@@ -53,9 +54,14 @@ class PollWaiter:
     """Waits on ZeroMQ sockets and file descriptors; woken by a socket pair, which Windows' poll takes as well.
 
     It waits on the sockets' own descriptors: ZeroMQ's poll asks every socket twice, which costs more than a small game.
+
+    Args:
+        lock: held while a socket is asked, where other threads use the sockets as well. Whoever uses one then has to
+            `wake` the waiter when the socket is readable afterwards, since its descriptor tells nobody else.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lock: "AbstractContextManager[Any] | None" = None) -> None:
+        self._lock = nullcontext() if lock is None else lock
         self._selector = selectors.DefaultSelector()
         self._callbacks: dict[int, Callable[[], None]] = {}  # by descriptor
         self._sockets: dict[int, zmq.Socket[bytes]] = {}  # by descriptor
@@ -91,13 +97,17 @@ class PollWaiter:
     def wait(self, timeout_s: float | None) -> Iterable[Callable[[], None]]:
         """See `Waiter`."""
         asked, sockets = self._asked, self._sockets
-        readable = [descriptor for descriptor, source in asked.items() if _is_readable(source)]
+        with self._lock:
+            readable = [descriptor for descriptor, source in asked.items() if is_readable(source)]
         if len(asked) > len(sockets) - len(self._reading_all):  # some were new
             self._asked = {of: source for of, source in sockets.items() if of not in self._reading_all}
         for key, _ in self._selector.select(0 if readable else timeout_s):
             source = sockets.get(key.fd)
-            if source is None or (key.fd not in readable and _is_readable(source)):
-                readable.append(key.fd)
+            if source is not None:
+                with self._lock:
+                    if key.fd in readable or not is_readable(source):
+                        continue
+            readable.append(key.fd)
         # Looked up one by one, as they are called: a callback may unwatch and close what was readable as well.
         return (self._callbacks[descriptor] for descriptor in readable if descriptor in self._callbacks)
 
@@ -129,7 +139,8 @@ def _descriptor(source: "zmq.Socket[bytes]") -> int:
     return descriptor
 
 
-def _is_readable(source: "zmq.Socket[bytes]") -> bool:
+def is_readable(source: "zmq.Socket[bytes]") -> bool:
+    """Whether something can be read from the socket now."""
     events = source.get(zmq.EVENTS)
     assert isinstance(events, int)
     return bool(events & _POLLIN)
