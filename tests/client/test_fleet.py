@@ -1,11 +1,14 @@
 import hashlib
 import os
-from concurrent.futures import CancelledError, wait
+import threading
+from concurrent.futures import CancelledError, Future, wait
 from pathlib import Path
 
 import pytest
 
 import tzar_actors
+from tzar_actors.client.connection import Connection
+from tzar_actors.client.protocol import Submit
 from tzar_actors.client.question import game_seeds
 from tzar_actors.errors import RejectedError
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
@@ -325,3 +328,32 @@ def test_a_trainer_that_detaches_leaves_what_it_handed_in_to_be_played(config, f
     assert isinstance(too_big.exception(0.0), RejectedError)
     assert all(future.done() for future in futures)
     until(lambda: len(fleet.results(generation=9)) == 39)
+
+
+def test_a_lone_evaluation_is_sent_by_the_thread_that_asks_and_more_are_gathered(fleet, monkeypatch):
+    senders = []
+    send = Connection._send
+
+    def sent(connection, message):
+        if isinstance(message, Submit):
+            senders.append(threading.current_thread())
+        send(connection, message)
+
+    monkeypatch.setattr(Connection, "_send", sent)
+    assert fleet.submit(b"\x01").result(PATIENCE_S).fitness == 1.0
+    assert senders == [threading.current_thread()]
+    futures = [fleet.submit(bytes([i]), params={"wait": "go"}) for i in (2, 3, 4)]
+    for future in futures:
+        future.cancel()
+    assert senders[1] == threading.current_thread()
+    assert threading.current_thread() not in senders[2:]
+
+
+def test_an_outcome_may_be_answered_by_the_next_question_from_where_it_is_heard(fleet):
+    heard = Future()
+
+    def ask_for_the_next(_):
+        heard.set_result(fleet.submit(b"\x02"))
+
+    fleet.submit(b"\x01").add_done_callback(ask_for_the_next)
+    assert heard.result(PATIENCE_S).result(PATIENCE_S).fitness == 2.0

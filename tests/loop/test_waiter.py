@@ -209,3 +209,54 @@ def test_a_commit_does_for_what_came_in_meanwhile_and_waits_no_longer_when_nothi
     assert story == ["commit"]
     assert waiter.asked == 2  # once for the turn, and once for what may have come since
     waiter.close()
+
+
+def test_what_came_while_its_socket_was_used_elsewhere_is_found_by_the_next_wait(
+    waiter: PollWaiter, pair: Pair
+) -> None:
+    here, there = pair
+    got: list[bytes] = []
+    waiter.watch(here, lambda: got.append(here.recv()))
+    assert list(waiter.wait(0.0)) == []
+    there.send(b"hello")
+    assert here.poll(int(PATIENCE_S * 1000))  # it took the descriptor's news
+    for callback in waiter.wait(PATIENCE_S):
+        callback()
+    assert got == [b"hello"]
+
+
+def test_a_socket_that_its_callback_leaves_unread_is_found_again(waiter: PollWaiter, pair: Pair) -> None:
+    here, there = pair
+    for number in range(3):
+        there.send(b"%d" % number)
+    got: list[bytes] = []
+    waiter.watch(here, lambda: got.append(here.recv()))
+    begin = time.monotonic()
+    while len(got) < 3:
+        assert time.monotonic() - begin < PATIENCE_S
+        for callback in waiter.wait(PATIENCE_S):
+            callback()
+    assert got == [b"0", b"1", b"2"]
+    assert list(waiter.wait(0.0)) == []
+
+
+def test_one_that_reads_all_is_asked_once_and_then_found_by_its_descriptor(waiter: PollWaiter, pair: Pair) -> None:
+    here, there = pair
+    there.send(b"before")
+    assert here.poll(int(PATIENCE_S * 1000))
+    got: list[bytes] = []
+
+    def read() -> None:
+        while here.poll(0):
+            got.append(here.recv())
+
+    waiter.watch(here, read, reads_all=True)
+    for word in (b"before", b"after"):
+        begin = time.monotonic()
+        while word not in got:
+            assert time.monotonic() - begin < PATIENCE_S
+            for callback in waiter.wait(PATIENCE_S):
+                callback()
+        if word == b"before":
+            there.send(b"after")
+    assert got == [b"before", b"after"]
