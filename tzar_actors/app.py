@@ -89,20 +89,24 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     stack.callback(reserve.close)  # it goes first, so that the journal's last commit has its room
     waiter = PollWaiter()
     stack.callback(waiter.close)
-    flush_desk: list[Callable[[], None]] = []
+    servers: list[ControlServer] = []  # there is one as soon as the loop turns
     log_due: list[Timer] = []
 
     def flush_log() -> None:
         log_due.clear()
         log.flush()
 
+    def finish_round() -> None:
+        for server in servers:
+            server.flush()
+
     def finish_turn() -> None:
-        for flush in flush_desk:
-            flush()
+        for server in servers:
+            server.desk.flush()
         if log.is_waiting and not log_due:
             log_due.append(loop.call_later(_LOG_S, flush_log))
 
-    loop = Loop(time.monotonic, waiter, commit=journal.commit, finish_turn=finish_turn)
+    loop = Loop(time.monotonic, waiter, commit=journal.commit, finish_round=finish_round, finish_turn=finish_turn)
     server, trainer = load_or_make_keys(state_dir)
     keys = KeyRing(trainer.public)
     context: zmq.Context[Any] = zmq.Context(io_threads=2)
@@ -115,7 +119,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
         chosen=settings.fleet.port != 0,
     )
     stack.callback(gateway.close)
-    flush_desk.append(gateway.desk.flush)
+    servers.append(gateway)
     spool = Spool(state_dir / "spool")
     limit_bytes = settings.limits.genome_mib * _MIB
     blobs = _bound(

@@ -81,7 +81,7 @@ class Gateway:
 
     def __init__(self, spool: Path) -> None:
         self.clock, self.waiter = Clock(), PollWaiter()
-        self.loop = Loop(self.clock, self.waiter)
+        self.loop = Loop(self.clock, self.waiter, finish_round=lambda: self.control.flush())
         self.events = RecordedEvents()
         self.server_keys, self.trainer_keys = KeyPair.make(), KeyPair.make()
         self.keys = KeyRing(self.trainer_keys.public)

@@ -316,3 +316,17 @@ def test_what_is_gathered_for_a_trainer_leaves_at_the_turns_end_in_one_message_o
     desk.flush()
     gateway.turn_for(0.1)
     assert peer.heard() == []
+
+
+def test_what_is_said_to_agents_in_one_round_arrives_in_its_order_however_much_it_is(gateway):
+    agent, _ = gateway.agent("vm-1")
+    for number in range(40):
+        assert gateway.control.send("vm-1", Cancel(f"1.{number}"))
+    heard = []
+
+    def all_have_arrived():
+        heard.extend(message for message in agent.heard() if isinstance(message, Cancel))
+        return len(heard) == 40
+
+    gateway.turn_until(all_have_arrived)
+    assert [message.attempt for message in heard] == [f"1.{number}" for number in range(40)]

@@ -253,6 +253,20 @@ def test_a_turn_ends_with_finish_turn_once(clock: VirtualClock) -> None:
     assert story == ["journalled 1", "commit", "released 1", "finish"]
 
 
+def test_a_round_is_finished_before_its_commit_and_again_after_what_that_released(clock: VirtualClock) -> None:
+    story: list[Any] = []
+    loop = Loop(
+        clock,
+        VirtualWaiter(clock),
+        commit=later(story, "commit"),
+        finish_round=later(story, "round"),
+        finish_turn=later(story, "turn"),
+    )
+    Journalling.start(loop, story).tell(1)
+    loop.turn(0.0)
+    assert story == ["journalled 1", "round", "commit", "released 1", "round", "turn"]
+
+
 def test_stop_on_the_loop_ends_the_run_after_the_turn(loop: Loop) -> None:
     story: list[Any] = []
     loop.call_later(1.0, loop.stop)

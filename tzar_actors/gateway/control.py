@@ -15,6 +15,7 @@ from tzar_actors.actors.messages import AgentHello, AgentLeft, AgentOverdue, Age
 from tzar_actors.client.protocol import SUBMIT_LIMIT_BYTES
 from tzar_actors.events.catalogue import AgentRefused, FrameDropped, LoopLate, PeerRejected
 from tzar_actors.events.sink import EventSink
+from tzar_actors.gateway.agent_mail import AgentMail
 from tzar_actors.gateway.authority import Authority
 from tzar_actors.gateway.keys import KeyPair, KeyRing
 from tzar_actors.gateway.peers import AgentPeer, Peer, Peers, Stranger, TrainerPeer
@@ -31,7 +32,6 @@ from tzar_agent.protocol.messages import (
     Playing,
     Progress,
     Result,
-    ResultAck,
     SupervisorHeartbeat,
     Welcome,
     control_codec,
@@ -40,8 +40,6 @@ from tzar_agent.protocol.messages import (
 __all__ = ["ControlServer", "Heartbeats"]
 
 _READ_AT_ONCE_BYTES: Final = 100_000  # in one turn, and 500 for each frame: much to read keeps nobody waiting
-_ACKNOWLEDGE_S: Final = 0.05  # an agent in no hurry is woken once for many acknowledgements
-_ACKNOWLEDGED_AT_ONCE: Final = 4_000
 _MORE: Final = zmq.SNDMORE | zmq.NOBLOCK  # made once: an enumeration's `|` costs as much as sending does
 _OVERDUE_S: Final = 30.0  # after a game's own limit: the agent should have ended it by itself
 _SEND_QUEUE: Final = 10_000  # messages that wait for a peer that does not read
@@ -89,8 +87,8 @@ class ControlServer:
         self._log = log
         self._heartbeats = heartbeats
         self._codec = control_codec()
+        self._mail = AgentMail(loop, self.peers, self._send_to)
         self._late_told_s = 0.0
-        self._acknowledging = False
         self._welcome: Callable[[], Welcome] | None = None
         self._actors: dict[str, pykka.ActorRef[Any]] = {}
         self._authority = Authority(context, keys, lambda address: log.emit(PeerRejected(address, "unknown key")))
@@ -122,6 +120,7 @@ class ControlServer:
 
     def close(self) -> None:
         """Stops listening. What was sent before still goes out, for half a second."""
+        self.flush()
         for source in (self._monitor, self._socket, self._authority.zap_socket):
             self._loop.waiter.unwatch(source)
         self._socket.disable_monitor()
@@ -151,13 +150,18 @@ class ControlServer:
             self.peers.drop(peer)
 
     def send(self, vm: str, message: Control) -> bool:
-        """Sends to the VM's agent. False: it is not connected, so nothing was sent."""
+        """Sends to the VM's agent with the next `flush`. False: it is not connected, so nothing will be sent."""
         peer = self.peers.agents.get(vm)
         if peer is None:
             return False
         if isinstance(message, Play):
             self.watch(vm, message, message.time_limit_s)
-        return self._send_to(peer, self._codec.encode(message))
+        self._mail.say(peer, message)
+        return True
+
+    def flush(self) -> None:
+        """Sends what was said to agents. Called when the loop has no mail left, and before it commits."""
+        self._mail.flush()
 
     def watch(self, vm: str, order: Play | Playing, time_limit_s: float) -> None:
         """The VM's agent has this order: its actor is told when it has not ended a while after its limit.
@@ -174,20 +178,8 @@ class ControlServer:
 
     def acknowledge(self, vm: str, attempt: str) -> None:
         """Tells the VM's agent, soon, that it may forget this result. Is it not connected, it will send it again."""
-        if (peer := self.peers.agents.get(vm)) is None:
-            return
-        peer.acknowledged.append(attempt)
-        if not self._acknowledging:
-            self._acknowledging = True
-            self._loop.call_later(_ACKNOWLEDGE_S, self._send_acknowledgements)
-
-    def _send_acknowledgements(self) -> None:
-        self._acknowledging = False
-        for peer in list(self.peers.agents.values()):
-            attempts, peer.acknowledged = peer.acknowledged, []
-            for start in range(0, len(attempts), _ACKNOWLEDGED_AT_ONCE):
-                part = tuple(attempts[start : start + _ACKNOWLEDGED_AT_ONCE])
-                self._send_to(peer, self._codec.encode(ResultAck(part)))
+        if (peer := self.peers.agents.get(vm)) is not None:
+            self._mail.acknowledge(peer, attempt)
 
     def _send_to(self, peer: Peer, frame: bytes) -> bool:
         try:
@@ -259,8 +251,9 @@ class ControlServer:
             message,
         )
         self.peers.add(agent)
-        if self._welcome is None or not self._send_to(agent, self._codec.encode(self._welcome())):
+        if self._welcome is None:
             return
+        self._mail.say(agent, self._welcome())
         if actor.is_alive():  # else its successor is told
             actor.tell(AgentHello(message))
 
@@ -278,7 +271,7 @@ class ControlServer:
                     peer.missed.append(told)
             case AgentHeartbeat():
                 peer.progress, peer.load, peer.memory_bytes = message.progress, message.load, message.memory_bytes
-                self._send_to(peer, self._codec.encode(SupervisorHeartbeat(message.number)))
+                self._mail.say(peer, SupervisorHeartbeat(message.number))
             case Progress():
                 peer.progress = message.count
             case Bye():

@@ -4,6 +4,7 @@
     fire the timers that are due
     until nothing is pending, but for a bounded number of rounds:
         give actors with mail their turns, one message each
+        when no actor has mail, finish the round: what they said and need not hold goes out
         if somebody waits for a commit, or one was owed for some milliseconds:
             read on while there is something to read, for a moment: a commit costs the same for one record and for ten
             commit what was journalled; release what was held for it
@@ -56,6 +57,7 @@ class Loop:
         waiter: how to wait.
         commit: called some milliseconds after `mark_dirty`, or at the end of the round when something is held; what was
             held is released when it returns. What it raises ends the loop, and what was held is never released.
+        finish_round: called whenever no actor has mail, before a commit.
         finish_turn: called once at the end of each turn.
     """
 
@@ -65,6 +67,7 @@ class Loop:
         waiter: Waiter,
         *,
         commit: Callable[[], None] = lambda: None,
+        finish_round: Callable[[], None] = lambda: None,
         finish_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self.clock = clock
@@ -72,6 +75,7 @@ class Loop:
         self.late_s = 0.0
         self.turn_began: float | None = None
         self._commit = commit
+        self._finish_round = finish_round
         self._finish_turn = finish_turn
         self._ready: deque[LoopActor] = deque()
         self._held: list[Callable[[], None]] = []
@@ -159,12 +163,16 @@ class Loop:
         self._fire_timers(began)
         for _ in range(_ROUNDS):
             self._give_turns()
-            if self._ready or self._gather(began):
+            if self._ready:
+                continue
+            self._finish_round()
+            if self._gather(began):
                 continue
             self._settle()
             if not self._is_pending():
                 break
         self._settle()
+        self._finish_round()  # what was released may have said something as well
         self._finish_turn()
         self.turn_began = None
         self._count_late(self.clock() - began)
