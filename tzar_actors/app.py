@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import zmq
 from filelock import FileLock, Timeout
@@ -32,6 +32,7 @@ from tzar_actors.drivers.processes import age_s
 from tzar_actors.errors import LockedError, SupervisorError
 from tzar_actors.events import catalogue
 from tzar_actors.events.log import EventLog
+from tzar_actors.gateway.addresses import bound, reachable, tcp
 from tzar_actors.gateway.blobs import BlobServer
 from tzar_actors.gateway.control import ControlServer, Heartbeats
 from tzar_actors.gateway.keys import KeyRing, TrainerAccess, load_or_make_keys
@@ -53,8 +54,6 @@ _MIB: Final = 1024 * 1024
 _GIB: Final = 1024 * _MIB
 _LOCK_S: Final = 0.5
 _BURST_INTERVALS: Final = 1.5  # heartbeats apart, at most, the agents of a host that died fall silent
-
-Server = TypeVar("Server")
 
 
 def supervise(settings: Settings, *, console: bool, on_ready: Callable[[TrainerAccess], None]) -> None:
@@ -113,8 +112,8 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     stack.callback(context.term)
     heartbeats = Heartbeats(settings.heartbeat.interval_s, settings.heartbeat.misses)
     control_port, blob_port = _ports(settings)
-    gateway = _bound(
-        lambda port: ControlServer(loop, context, _tcp(settings.fleet.listen, port), server, keys, heartbeats, log),
+    gateway = bound(
+        lambda port: ControlServer(loop, context, tcp(settings.fleet.listen, port), server, keys, heartbeats, log),
         control_port,
         chosen=settings.fleet.port != 0,
     )
@@ -122,10 +121,10 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     flush_desk.append(gateway.desk.flush)
     spool = Spool(state_dir / "spool")
     limit_bytes = settings.limits.genome_mib * _MIB
-    blobs = _bound(
+    blobs = bound(
         lambda port: BlobServer(
             context,
-            _tcp(settings.fleet.listen, port),
+            tcp(settings.fleet.listen, port),
             server,
             spool,
             limit_bytes,
@@ -138,8 +137,8 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     )
     stack.callback(blobs.close)
     access = TrainerAccess(
-        _reachable(gateway.endpoint),
-        _reachable(blobs.endpoint),
+        reachable(gateway.endpoint),
+        reachable(blobs.endpoint),
         server.public,
         trainer.public,
         trainer.secret,
@@ -258,7 +257,7 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
             stack.callback(lane.stop, block=False)
         vms = tuple(f"{settings.fleet.name}-{number + i + 1:02d}" for i in range(host.vms))
         number += host.vms
-        dialled = _tcp(host.advertise, port) if host.advertise else _reachable(endpoint)
+        dialled = tcp(host.advertise, port) if host.advertise else reachable(endpoint)
         yield HostWiring(
             host.name,
             vms,
@@ -312,27 +311,6 @@ def _ports(settings: Settings) -> tuple[int, int]:
     except SupervisorError:
         return control, blob
     return control or int(kept.endpoint.rpartition(":")[2]), blob or int(kept.blobs.rpartition(":")[2])
-
-
-def _bound(make: Callable[[int], Server], port: int, chosen: bool) -> Server:
-    """A server on `port`; when that is taken and nobody chose it, on another. Agents that dial it then are reset."""
-    try:
-        return make(port)
-    except zmq.ZMQError as error:
-        if error.errno != zmq.EADDRINUSE:
-            raise
-        if chosen:
-            raise SupervisorError(f"port {port} is in use by another program: choose another in [fleet]") from error
-        return make(0)
-
-
-def _tcp(address: str, port: int | str) -> str:
-    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
-
-
-def _reachable(endpoint: str) -> str:
-    """An endpoint that listens everywhere, as this machine dials it."""
-    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _stop_on_signals(wiring: Wiring, waiter: PollWaiter) -> None:
