@@ -6,10 +6,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import pykka
 import zmq
 from filelock import FileLock, Timeout
 
@@ -24,9 +26,11 @@ from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.client.fleet import ACCESS_FILE
 from tzar_actors.client.protocol import TRAINER_PROTOCOL_VERSION, TrainerWelcome
 from tzar_actors.core.blame import BlamePolicy
+from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.room import Room
 from tzar_actors.core.vm import VmLimits
+from tzar_actors.drivers.base import Driver
 from tzar_actors.drivers.choice import make_driver
 from tzar_actors.drivers.processes import age_s
 from tzar_actors.errors import LockedError, SupervisorError
@@ -228,6 +232,7 @@ def _wire(
         on_trainer_exit=settings.fleet.on_trainer_exit,
         burst_s=_BURST_INTERVALS * heartbeat.interval_s,
         probation_s=recovery.probation_s,
+        call_limits=CallLimits(recovery.call_timeout_s, recovery.boot_timeout_s),
     )
     wiring.dispatcher = Dispatcher.start(wiring)
     wiring.dispatcher.tell(Restore(time.time()))
@@ -251,10 +256,6 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
     for host in settings.hosts:
         driver = make_driver(host, fleet_id, settings.state_dir)
         stack.callback(driver.close)
-        lanes = tuple(HostLane.start(host.name, driver) for _ in range(min(host.boots_at_a_time, host.vms)))
-        status_lane = HostLane.start(host.name, driver)
-        for lane in (*lanes, status_lane):
-            stack.callback(lane.stop, block=False)
         vms = tuple(f"{settings.fleet.name}-{number + i + 1:02d}" for i in range(host.vms))
         number += host.vms
         dialled = tcp(host.advertise, port) if host.advertise else reachable(endpoint)
@@ -263,10 +264,15 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
             vms,
             dialled,
             settings.fleet.orphan_s,
-            lanes,
-            status_lane,
+            partial(_open_lane, stack, host.name, driver),
             boots_at_a_time=host.boots_at_a_time,
         )
+
+
+def _open_lane(stack: ExitStack, host: str, driver: Driver) -> "pykka.ActorRef[HostLane]":
+    lane = HostLane.start(host, driver)
+    stack.callback(lane.stop, block=False)
+    return lane
 
 
 def _open(

@@ -15,6 +15,7 @@ from tzar_actors.core.vm_events import (
     Call,
     CallDone,
     CallFailed,
+    CallUnanswered,
     CancelTimer,
     RecoverBy,
     ReportFailed,
@@ -305,3 +306,36 @@ def test_a_refused_removal_is_tried_again_before_the_vm_is_made_anew():
 
 def test_a_word_for_a_vm_that_has_not_failed_is_ignored():
     assert ready_vm().step(RecoverBy(Rung.RECREATE)) == []
+
+
+# --- a driver that never answers
+
+
+@pytest.mark.promise(4, "ladder")
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_creation_that_is_not_answered_fails_the_vm_and_a_look_shows_what_came_of_it(is_done):
+    vm = Vm(LIMITS)
+    vm.step(seen("absent", 0, 0.0))
+    assert vm.step(CallUnanswered(300.0, "no answer")) == [*ENDED, ReportFailed("create: no answer"), AskStatus()]
+    assert vm.observed is Observed.UNKNOWN
+    assert vm.step(RecoverBy(Rung.RESTART)) == [], "nothing is done before somebody knows"
+    assert vm.step(seen("absent", 0, 299.0)) == [], "that was asked before the call was given up"
+    if is_done:
+        assert vm.step(seen("off", 0, 301.0)) == [Boot("start", 1)]
+    else:
+        assert vm.step(seen("absent", 0, 301.0)) == [Call("create")]
+
+
+@pytest.mark.promise(4, "ladder")
+def test_a_vm_that_was_started_after_all_is_turned_off_and_started_as_a_new_incarnation():
+    vm = Vm(LIMITS)
+    steps(vm, seen("off", 0, 0.0), CallUnanswered(120.0, "no answer"), RecoverBy(Rung.RESTART))
+    assert vm.step(AgentCame(1)) == [], "its agent came, and nobody waits for it any more"
+    assert vm.step(seen("running", 1, 121.0)) == [Call("kill")]
+    assert vm.step(CallDone(122.0)) == [Boot("start", 2)]
+
+
+def test_a_vm_that_is_told_late_to_go_off_is_seen_to_have_failed():
+    vm = ready_vm()
+    assert vm.step(CallUnanswered(5.0, "no answer")) == [], "it is of an earlier actor"
+    assert vm.step(seen("off")) == [*ENDED, ReportFailed("its driver says off")]

@@ -47,6 +47,7 @@ from tzar_actors.core.vm_events import (
     Call,
     CallDone,
     CallFailed,
+    CallUnanswered,
     CancelTimer,
     DesiredSet,
     Power,
@@ -68,7 +69,7 @@ from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import PowerState, VmStatus
 from tzar_actors.events import catalogue
 from tzar_agent.protocol.identity import Identity
-from tzar_agent.protocol.messages import Hello, Play, Playing
+from tzar_agent.protocol.messages import Hello, Play
 
 __all__ = ["VmActor"]
 
@@ -132,7 +133,7 @@ class VmActor(MachineActor[VmCommand]):
                 if self._wiring.gateway.send(self._vm, play):
                     self._orders[play.attempt] = play
                     if len(self._orders) == 1:
-                        self._show_playing(play)
+                        self._row.show_playing(play.attempt, play.evaluation, play.game)
                 return ()
             case CallAnswer():
                 return self._call_ended(message) if message.generation == self._generation else ()
@@ -174,7 +175,8 @@ class VmActor(MachineActor[VmCommand]):
         dispatcher, now = self._wiring.dispatcher, self.loop.now()
         match command:
             case Call(verb):
-                self._host.lane(self._vm).tell(DriverCall(self.actor_ref, self._generation, self._vm, verb))
+                limit_s = self._wiring.call_limits.limit_s(verb)
+                self._host.lanes.tell(DriverCall(self.actor_ref, self._generation, self._vm, verb, limit_s))
             case Boot():
                 self._waiting_boot = command
                 self._row.detail = "waits for its turn to boot"
@@ -235,7 +237,7 @@ class VmActor(MachineActor[VmCommand]):
         has_fault = result.status == "agent_fault" and (was_first or result.attempt in self._orders)
         self._orders.pop(result.attempt, None)
         if was_first and (following := next(iter(self._orders.values()), None)) is not None:
-            self._show_playing(following)
+            self._row.show_playing(following.attempt, following.evaluation, following.game)
         elif was_first:
             self._show_idle()
         if self._hello is not None and self._hello.playing and self._hello.playing.attempt == result.attempt:
@@ -255,7 +257,7 @@ class VmActor(MachineActor[VmCommand]):
         self._row.pid = pid
         self._show_idle()
         if playing is not None:
-            self._show_playing(playing)
+            self._row.show_playing(playing.attempt, playing.evaluation, playing.game)
             # Ordered on an earlier connection, or by an earlier supervisor: nobody else knows that it must end.
             self._wiring.gateway.watch(self._vm, playing, self._wiring.time_limit_s)
         seconds = self.loop.now() - self._booted_at if self._booted_at is not None else 0.0
@@ -282,12 +284,14 @@ class VmActor(MachineActor[VmCommand]):
             time=self._wiring.wall(),
             orphan_s=self._host.orphan_s,
         )
-        call = DriverCall(self.actor_ref, self._generation, self._vm, boot.verb, identity, self._host.checkpoint)
+        verb, limit_s = boot.verb, self._wiring.call_limits.limit_s(boot.verb)
+        checkpoint = self._host.checkpoint
+        call = DriverCall(self.actor_ref, self._generation, self._vm, verb, limit_s, identity, checkpoint)
 
         def release() -> None:
             self._wiring.gateway.expect(self._vm, boot.incarnation, keys.public)
             self._booted_at = self.loop.now()
-            self._host.lane(self._vm).tell(call)
+            self._host.lanes.tell(call)
 
         self.loop.hold(release)
 
@@ -295,9 +299,12 @@ class VmActor(MachineActor[VmCommand]):
         now = self.loop.now()
         if answer.error is not None:
             self.log(catalogue.DriverFailed(self._vm, self._host.name, answer.verb, answer.error))
+            draw = self._wiring.chance.draw()
+            if answer.is_unanswered:
+                return self._step(CallUnanswered(now, answer.error, draw))
             if answer.refused and answer.verb in ("start", "restore"):
                 self._host.actor.tell(BootRefused(now, self._vm))
-            return self._step(CallFailed(now, answer.error, answer.refused, self._wiring.chance.draw()))
+            return self._step(CallFailed(now, answer.error, answer.refused, draw))
         match answer.verb:
             case "create":
                 machine_id = answer.machine_id or ""
@@ -316,18 +323,13 @@ class VmActor(MachineActor[VmCommand]):
                 assert_never(answer.verb)
         return self._step(CallDone(now))
 
-    def _show_playing(self, order: Play | Playing) -> None:
-        row = self._row
-        row.state, row.attempt, row.evaluation, row.game = "playing", order.attempt, order.evaluation, order.game
-
     def _show_idle(self) -> None:
         self._orders.clear()
-        self._row.state = "idle"
-        self._row.attempt = self._row.evaluation = self._row.game = None
+        self._row.show_idle()
 
     def _show_no_agent(self, state: str, detail: str) -> None:
-        self._show_idle()
-        self._row.state, self._row.detail, self._row.pid = state, detail, None
+        self._orders.clear()
+        self._row.show_no_agent(state, detail)
 
 
 def _power(status: VmStatus | None, is_known: bool) -> Power:

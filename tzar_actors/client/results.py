@@ -129,8 +129,9 @@ class VmSnapshot:
 class FleetStatus:
     """The fleet at the time of the question.
 
-    `outcomes` counts since this start of the supervisor; `hosts` says of each what is wrong with it, and `alarm` why
-    nothing is played though games wait. Both are empty as long as all is well.
+    `outcomes` counts since this start of the supervisor; `hosts` says of each what is wrong with it, `stuck` which
+    calls of its driver were given up and have not come back, and `alarm` why nothing is played though games wait. All
+    three are empty as long as all is well.
     """
 
     fleet: str
@@ -146,6 +147,7 @@ class FleetStatus:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     is_draining: bool = False
     hosts: Mapping[str, str] = field(default_factory=dict)
+    stuck: Mapping[str, Sequence[str]] = field(default_factory=dict)
     alarm: str = ""
 
 

@@ -19,6 +19,7 @@ from tzar_actors.core.vm_events import (
     Call,
     CallDone,
     CallFailed,
+    CallUnanswered,
     CancelTimer,
     DesiredSet,
     RecoverBy,
@@ -102,6 +103,8 @@ class Vm:
                 return self._call_done(at)
             case CallFailed():
                 return self._call_failed(event)
+            case CallUnanswered():
+                return self._call_unanswered(event)
             case BootWithdrawn():
                 self.call, self.observed = None, Observed.OFF
                 return self._next()
@@ -224,10 +227,25 @@ class Vm:
             self.observed, self.phase = Observed.RUNNING, AgentPhase.NONE  # it was asked: now it is turned off
             return [*self._silence_timers(), *self._next()]
         if event.refused or verb in ("kill", "remove", "stop"):
-            delay, self._retry_s = self._retry_s, min(_LONGEST_RETRY_S, self._retry_s * 2)
-            self._backing_off = True
-            return [SetTimer("retry", delay * (0.5 + event.jitter / 2))]
+            return self._back_off(event.jitter)
         return [*self._fail(f"{verb}: {event.reason}"), AskStatus()]
+
+    def _call_unanswered(self, event: CallUnanswered) -> list[VmCommand]:
+        verb, self.call = self.call, None
+        if verb is None:
+            return []
+        self._call_ended, self.observed = event.at, Observed.UNKNOWN
+        if verb in ("create", "start", "restore"):
+            return [*self._fail(f"{verb}: {event.reason}"), AskStatus()]
+        if verb != "stop":
+            return self._back_off(event.jitter)
+        self.phase = AgentPhase.NONE  # it was asked: if it still runs when that is known, it is turned off
+        return [*self._silence_timers(), *self._back_off(event.jitter)]
+
+    def _back_off(self, jitter: float) -> list[VmCommand]:
+        delay, self._retry_s = self._retry_s, min(_LONGEST_RETRY_S, self._retry_s * 2)
+        self._backing_off = True
+        return [SetTimer("retry", delay * (0.5 + jitter / 2))]
 
     def _agent_came(self, incarnation: int) -> list[VmCommand]:
         if incarnation != self.incarnation:

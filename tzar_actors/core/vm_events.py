@@ -17,6 +17,7 @@ __all__ = [
     "Call",
     "CallDone",
     "CallFailed",
+    "CallUnanswered",
     "CancelTimer",
     "DesiredSet",
     "Power",
@@ -79,6 +80,15 @@ class CallFailed:
 
 
 @value
+class CallUnanswered:
+    """The driver call was given up at `at`: it may have done its work, may do it yet, or never. `jitter` as above."""
+
+    at: float
+    reason: str
+    jitter: float = 1.0
+
+
+@value
 class BootWithdrawn:
     """The boot that was asked for has not begun, and will not: something else is wanted now."""
 
@@ -131,6 +141,7 @@ VmEvent: TypeAlias = (
     | Seen
     | CallDone
     | CallFailed
+    | CallUnanswered
     | BootWithdrawn
     | AgentCame
     | AgentDisconnected

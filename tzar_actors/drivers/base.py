@@ -1,7 +1,8 @@
 """What a driver is: the few verbs with which the supervisor reaches the VMs of one host.
 
 A driver decides nothing: it does, and it says what happened. Every verb may take a minute, may raise `DriverError`
-and retries nothing. Each is called from one thread at a time for a VM, and from several for a host.
+and retries nothing. Each is called from one thread at a time for a VM, and from several for a host. One that has not
+returned within its limit (`core.call_limits`) is given up, and the next call for its VM may come while it still hangs.
 """
 
 from collections.abc import Mapping, Sequence

@@ -43,6 +43,8 @@ from tzar_actors.events.of_vms import (
     FrameDropped,
     HostDown,
     HostUp,
+    LaneAbandoned,
+    LaneFreed,
     PeerRejected,
     VmCreated,
     VmFailed,
@@ -80,6 +82,8 @@ __all__ = [
     "FrameDropped",
     "HostDown",
     "HostUp",
+    "LaneAbandoned",
+    "LaneFreed",
     "Level",
     "LoopLate",
     "Message",
@@ -132,6 +136,8 @@ Event: TypeAlias = (
     | HostDown
     | HostUp
     | DriverFailed
+    | LaneAbandoned
+    | LaneFreed
     | AgentSilent
     | AgentDisconnected
     | AgentRefused

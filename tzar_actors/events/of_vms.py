@@ -13,6 +13,8 @@ __all__ = [
     "FrameDropped",
     "HostDown",
     "HostUp",
+    "LaneAbandoned",
+    "LaneFreed",
     "PeerRejected",
     "VmCreated",
     "VmFailed",
@@ -189,6 +191,39 @@ class DriverFailed:
     host: str
     verb: str
     error: str
+
+
+@value
+class LaneAbandoned:
+    """A driver's call was not answered in its time, `seconds`: it is given up, with the thread that waits for it.
+
+    `call` has verb and VM for people; `vm` is None when it concerned the whole host. `stuck`: how many threads wait in
+    vain in this host's driver now.
+    """
+
+    NAME: ClassVar[str] = "lane_abandoned"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "{call} was not answered within {seconds:.0f} s: {stuck} calls of host {host} are stuck"
+    vm: str | None
+    host: str
+    verb: str
+    call: str
+    seconds: float
+    stuck: int
+
+
+@value
+class LaneFreed:
+    """A driver's call that was given up was answered after `seconds`. What it said is dropped: status shows what is."""
+
+    NAME: ClassVar[str] = "lane_freed"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "{call} on host {host}, which was given up, was answered after {seconds:.0f} s"
+    vm: str | None
+    host: str
+    verb: str
+    call: str
+    seconds: float
 
 
 @value
