@@ -54,6 +54,7 @@ class Gateway:
         self.actors: dict[str, Any] = {}
         self.playing: dict[str, Play] = {}
         self.here: dict[str, int] = {}  # the incarnation of each agent that is connected
+        self.came_again: dict[str, int] = {}  # those that connect as soon as they are expected
         self.desk = self
         self.delivered: list[Any] = []
 
@@ -71,6 +72,8 @@ class Gateway:
 
     def expect(self, vm, incarnation, public_key):
         self.here.pop(vm, None)
+        if self.came_again.pop(vm, None) == incarnation:
+            self.here[vm] = incarnation
 
     def send(self, vm, message):
         if vm in self.here and isinstance(message, Play):
@@ -145,6 +148,15 @@ class FleetWorld:
         self.wiring.dispatcher.tell(Restore(self.clock()))
         self.wiring.fleet = FleetActor.start(self.wiring)
         self.run(1.0)
+
+    def restart(self, vms: int, **more: Any) -> None:
+        """The supervisor ends and another takes its journal. VMs run on, and their agents connect again."""
+        self.close()
+        self.journal = Journal(self.folder / "journal.sqlite", "process", lambda: "fleet")
+        self.loop = Loop(self.clock, VirtualWaiter(self.clock), commit=self.journal.commit)
+        here, self.gateway = self.gateway.here, Gateway(self)
+        self.gateway.came_again = here
+        self.start(vms, **more)
 
     def run(self, seconds: float) -> None:
         """So much time passes."""

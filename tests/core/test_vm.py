@@ -94,6 +94,40 @@ def test_a_hello_whose_agent_fell_silent_before_the_status_is_awaited_again():
     assert vm.step(AgentCame(3))[-1] == ReportReady(3, adopted=True)
 
 
+@pytest.mark.parametrize("journalled", ["", "made-before"])
+def test_a_vm_that_is_another_machine_than_the_journal_knows_is_reset_and_not_adopted(journalled):
+    vm = Vm(LIMITS, incarnation=3, machine_id=journalled)
+    assert vm.step(AgentCame(3)) == []
+    assert vm.step(seen("running", 3, machine_id="made-anew")) == [Call("kill")]
+    assert vm.step(CallDone(2000.0)) == [Boot("start", 4, "made-anew")]
+    vm.step(CallDone(2001.0))
+    assert vm.step(AgentCame(4))[-1] == ReportReady(4, adopted=False)
+    assert vm.step(seen("running", 4, 2002.0, "made-anew")) == [], "now it is the one that is known"
+
+
+def test_a_machine_that_could_not_be_turned_off_at_once_is_not_adopted_the_next_time_either():
+    vm = Vm(LIMITS, incarnation=3, machine_id="made-before")
+    steps(vm, seen("running", 3, 0.0, "made-anew"), CallFailed(1.0, "busy", refused=True), TimerFired("retry"))
+    assert vm.step(seen("running", 3, 5.0, "made-anew")) == [Call("kill")]
+
+
+def test_the_machine_of_a_vm_that_was_made_is_the_one_that_boots():
+    vm = Vm(LIMITS, incarnation=3, machine_id="made-before")
+    vm.step(seen("absent", 0, 0.0))
+    assert vm.step(CallDone(1.0, "made-anew")) == [Boot("start", 4, "made-anew")]
+
+
+def test_the_machine_of_a_vm_that_is_found_off_is_the_one_that_boots():
+    vm = Vm(LIMITS, incarnation=3, machine_id="made-before")
+    assert vm.step(seen("off", 3, 0.0, "found")) == [Boot("start", 4, "found")]
+
+
+def test_a_vm_that_is_another_machine_all_at_once_has_failed():
+    vm = Vm(LIMITS, machine_id="m")
+    steps(vm, seen("off", 0, 0.0, "m"), CallDone(1.0), AgentCame(1))
+    assert vm.step(seen("running", 1, 2.0, "another")) == [*ENDED, ReportFailed("its driver says stale")]
+
+
 def test_a_vm_to_be_adopted_whose_agent_does_not_come_back_has_failed():
     vm = Vm(LIMITS, incarnation=3)
     assert steps(vm, seen("running", 3), TimerFired("boot")) == [*ENDED, ReportFailed("its agent did not come back")]

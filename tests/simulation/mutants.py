@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from tzar_actors.actors import vm_actor as vm_actor_module
+from tzar_actors.actors import seeing as seeing_module
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.dispatcher import Dispatcher
 from tzar_actors.actors.host_lanes import HostLanes
@@ -298,7 +298,7 @@ MUTANTS = {
         wrapping(GameQueue, "take", whoever_asks), "a retry goes elsewhere", Faults(evaluator_crash=0.1)
     ),
     "unknown is taken for absent": Mutant(
-        wrapping(vm_actor_module, "_power", unknown_is_absent),
+        wrapping(seeing_module, "power_of", unknown_is_absent),
         "a healthy VM is not given up",
         Faults(host_unreachable_h=6.0),
     ),

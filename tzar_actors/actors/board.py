@@ -14,6 +14,7 @@ class VmRow:
     host: str
     state: str = "unknown"  # off, booting, idle, playing, away, failed, quarantined
     incarnation: int = 0
+    machine_id: str = ""  # of what was booted as that incarnation
     pid: int | None = None  # of its agent
     attempt: str | None = None
     evaluation: str | None = None

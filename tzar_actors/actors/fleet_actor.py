@@ -138,7 +138,9 @@ class FleetActor(MachineActor[None]):
         """See `MachineActor`: there is no machine behind the root, and so no command."""
 
     def _supervise(self, host: HostWiring, vm: str, known: JournalledVm | None, desired: Desired) -> None:
-        row = VmRow(vm, host.name, incarnation=known.incarnation if known else 0)
+        row = VmRow(vm, host.name)
+        if known is not None:
+            row.incarnation, row.machine_id = known.incarnation, known.machine_id or ""
         if desired is Desired.RUNNING:
             self._wiring.board.vms[vm] = row
         if known is not None and known.public_key is not None and known.incarnation:

@@ -31,6 +31,7 @@ from tzar_actors.actors.messages import (
     VmRecover,
     VmReset,
 )
+from tzar_actors.actors.seeing import seen
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.core.dispatch_events import Reported, VmAway, VmGone, VmReady, VmSilent
 from tzar_actors.core.host import BootAsked, BootRefused, VmCame, VmLeft
@@ -50,7 +51,6 @@ from tzar_actors.core.vm_events import (
     CallUnanswered,
     CancelTimer,
     DesiredSet,
-    Power,
     RecoverBy,
     ReportAway,
     ReportFailed,
@@ -59,14 +59,12 @@ from tzar_actors.core.vm_events import (
     ReportSettled,
     ReportSilent,
     ResetAsked,
-    Seen,
     SetTimer,
     TimerFired,
     VmCommand,
     VmEvent,
 )
 from tzar_actors.core.vm_table import Desired
-from tzar_actors.drivers.base import PowerState, VmStatus
 from tzar_actors.events import catalogue
 from tzar_agent.protocol.identity import Identity
 from tzar_agent.protocol.messages import Hello, Play
@@ -104,7 +102,7 @@ class VmActor(MachineActor[VmCommand]):
         self._row = row
         self._supervisor = supervisor
         self._generation = generation
-        self._machine = Vm(wiring.vm_limits, row.incarnation)
+        self._machine = Vm(wiring.vm_limits, row.incarnation, row.machine_id)
         self._machine.desired = desired
         self._hello: Hello | None = None  # kept up to date until the dispatcher is told
         self._orders: dict[str, Play] = {}  # what its agent was ordered and has not reported, in order
@@ -137,9 +135,8 @@ class VmActor(MachineActor[VmCommand]):
                 return ()
             case CallAnswer():
                 return self._call_ended(message) if message.generation == self._generation else ()
-            case VmObserved(asked_at, status, is_known):
-                incarnation = status.incarnation if status else 0
-                return self._step(Seen(_power(status, is_known), incarnation, asked_at))
+            case VmObserved():
+                return self._step(seen(message))
             case AgentHello(hello):
                 self._hello = hello
                 return self._step(AgentCame(hello.incarnation))
@@ -268,9 +265,11 @@ class VmActor(MachineActor[VmCommand]):
 
     def _boot(self, boot: Boot) -> None:
         keys = self._wiring.chance.keys()
-        self._row.incarnation = boot.incarnation
+        self._row.incarnation, self._row.machine_id = boot.incarnation, boot.machine_id
         self._show_no_agent("booting", "")
-        self.journal.append(IncarnationRecord(self._vm, self._host.name, boot.incarnation, keys.public))
+        self.journal.append(
+            IncarnationRecord(self._vm, self._host.name, boot.incarnation, keys.public, boot.machine_id)
+        )
         self.loop.mark_dirty()
         identity = Identity(
             fleet=self._wiring.fleet_id,
@@ -321,7 +320,7 @@ class VmActor(MachineActor[VmCommand]):
                 self.log(catalogue.VmRemoved(self._vm))
             case _:
                 assert_never(answer.verb)
-        return self._step(CallDone(now))
+        return self._step(CallDone(now, answer.machine_id or ""))
 
     def _show_idle(self) -> None:
         self._orders.clear()
@@ -330,19 +329,3 @@ class VmActor(MachineActor[VmCommand]):
     def _show_no_agent(self, state: str, detail: str) -> None:
         self._orders.clear()
         self._row.show_no_agent(state, detail)
-
-
-def _power(status: VmStatus | None, is_known: bool) -> Power:
-    if not is_known:
-        return "unknown"
-    if status is None:
-        return "absent"
-    match status.power:
-        case PowerState.OFF:
-            return "off"
-        case PowerState.CHANGING:
-            return "changing"
-        case PowerState.RUNNING:
-            return "running"
-        case _:
-            assert_never(status.power)

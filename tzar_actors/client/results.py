@@ -110,7 +110,10 @@ class ResultsSoFar:
 
 @value
 class VmSnapshot:
-    """One VM at the time of the question. `state`: off, booting, idle, playing, away, failed or quarantined."""
+    """One VM at the time of the question. `state`: off, booting, idle, playing, away, failed or quarantined.
+
+    `machine_id`: the hypervisor's own id of what was booted as this incarnation.
+    """
 
     vm: str
     host: str
@@ -123,6 +126,7 @@ class VmSnapshot:
     games_played: int
     failures: int
     detail: str
+    machine_id: str = ""
 
 
 @value

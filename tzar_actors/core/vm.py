@@ -71,11 +71,13 @@ class Vm:
     Args:
         limits: how long things may take.
         incarnation: the last one that the journal knows; 0: none.
+        machine_id: of the VM that was booted as that incarnation.
     """
 
-    def __init__(self, limits: VmLimits, incarnation: int = 0) -> None:
+    def __init__(self, limits: VmLimits, incarnation: int = 0, machine_id: str = "") -> None:
         self.limits = limits
         self.incarnation = incarnation
+        self.machine_id = self._seen_id = machine_id
         self.desired = Desired.RUNNING
         self.observed = Observed.UNKNOWN
         self.phase = AgentPhase.UNSEEN
@@ -99,8 +101,8 @@ class Vm:
                 return self._next()
             case Seen():
                 return self._seen(event)
-            case CallDone(at):
-                return self._call_done(at)
+            case CallDone(at, machine_id):
+                return self._call_done(at, machine_id)
             case CallFailed():
                 return self._call_failed(event)
             case CallUnanswered():
@@ -171,9 +173,9 @@ class Vm:
         verb: Literal["start", "restore"] = "restore" if self._rung is Rung.RESTORE else "start"
         self._hello = self._adopting = False
         self.incarnation += 1
-        self.call = verb
+        self.machine_id, self.call = self._seen_id, verb
         self.phase = AgentPhase.NONE
-        return [Boot(verb, self.incarnation)]
+        return [Boot(verb, self.incarnation, self.machine_id)]
 
     def _begin(self, verb: Verb) -> list[VmCommand]:
         self.call = verb
@@ -184,12 +186,14 @@ class Vm:
         if self.call is not None or event.asked_at <= self._call_ended:
             return []
         observed = Observed(event.power)
-        if observed is Observed.RUNNING and (event.incarnation != self.incarnation or not event.incarnation):
+        is_ours = (event.incarnation, event.machine_id) == (self.incarnation, self.machine_id)
+        if observed is Observed.RUNNING and not (is_ours and event.incarnation):
             observed = Observed.STALE
+        self._seen_id = event.machine_id or self._seen_id
         self.observed = observed
         return self._next()
 
-    def _call_done(self, at: float) -> list[VmCommand]:
+    def _call_done(self, at: float, machine_id: str) -> list[VmCommand]:
         verb, self.call = self.call, None
         if verb is None:
             return []
@@ -202,7 +206,7 @@ class Vm:
                     return self._ready()
                 return [SetTimer("boot", self.limits.boot_timeout_s), *self._next()]
             case "create":
-                self.observed, self._rung = Observed.OFF, None
+                self.observed, self._rung, self._seen_id = Observed.OFF, None, machine_id
                 return self._next()
             case "remove":
                 self.observed = Observed.ABSENT

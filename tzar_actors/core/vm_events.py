@@ -52,18 +52,23 @@ class DesiredSet:
 
 @value
 class Seen:
-    """A query said this of the VM. `asked_at`: when the query was sent; an older one than our last call is no news."""
+    """A query said this of the VM. `asked_at`: when the query was sent; an older one than our last call is no news.
+
+    `machine_id`: the hypervisor's own id of it, new when somebody made it anew under its old name.
+    """
 
     power: Power
     incarnation: int
     asked_at: float
+    machine_id: str = ""
 
 
 @value
 class CallDone:
-    """The driver call ended well at `at`."""
+    """The driver call ended well at `at`. `machine_id`: of the VM that `create` made."""
 
     at: float
+    machine_id: str = ""
 
 
 @value
@@ -164,11 +169,12 @@ class Call:
 class Boot:
     """As `Call`, for a verb that delivers the identity of a new incarnation.
 
-    It waits until its host admits it, and until the incarnation is committed.
+    It waits until its host admits it, and until the incarnation is committed. `machine_id`: of the VM that boots.
     """
 
     verb: Literal["start", "restore"]
     incarnation: int
+    machine_id: str = ""
 
 
 @value

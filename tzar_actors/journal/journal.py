@@ -138,11 +138,12 @@ class Journal:
                     " SET host = excluded.host, machine_id = excluded.machine_id",
                     (vm, host, machine_id),
                 )
-            case IncarnationRecord(vm, host, incarnation, public_key):
+            case IncarnationRecord(vm, host, incarnation, public_key, machine_id):
                 self._append_vm(
-                    "INSERT INTO vms (vm, host, incarnation, public_key) VALUES (?, ?, ?, ?) ON CONFLICT (vm) DO UPDATE"
-                    " SET incarnation = excluded.incarnation, public_key = excluded.public_key",
-                    (vm, host, incarnation, public_key),
+                    "INSERT INTO vms (vm, host, machine_id, incarnation, public_key) VALUES (?, ?, ?, ?, ?)"
+                    " ON CONFLICT (vm) DO UPDATE SET machine_id = excluded.machine_id,"
+                    " incarnation = excluded.incarnation, public_key = excluded.public_key",
+                    (vm, host, machine_id, incarnation, public_key),
                 )
             case VmRemovedRecord(vm):
                 self._append_vm("UPDATE vms SET machine_id = NULL, public_key = NULL WHERE vm = ?", (vm,))
