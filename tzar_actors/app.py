@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from tzar_actors.actors.board import Board
 from tzar_actors.actors.disk_lane import DiskLane
 from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.evidence import EvidenceStore
 from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.host_lane import HostLane
 from tzar_actors.actors.housekeeper import Housekeeper
@@ -232,6 +233,7 @@ def _wire(
         on_trainer_exit=settings.fleet.on_trainer_exit,
         burst_s=_BURST_INTERVALS * heartbeat.interval_s,
         probation_s=recovery.probation_s,
+        evidence=EvidenceStore(settings.state_dir / "evidence", settings.log_file),
         call_limits=CallLimits(recovery.call_timeout_s, recovery.boot_timeout_s),
     )
     wiring.dispatcher = Dispatcher.start(wiring)

@@ -10,6 +10,7 @@ import pykka
 
 from tzar_actors.actors.board import Board
 from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.evidence import EvidenceCall
 from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.host_lane import HostLane
 from tzar_actors.actors.messages import AgentHello, AgentLeft, AgentResult, Restore, TrainerSaid
@@ -32,14 +33,14 @@ EMPTY_MAP = b"\x80"
 class LoopLane(LoopActor):
     """A host's lane whose calls are done at once, on the loop, but for those of `world.hanging`."""
 
-    _call, _do, _ask = HostLane._call, HostLane._do, HostLane._ask
+    _call, _do, _ask, _gather = HostLane._call, HostLane._do, HostLane._ask, HostLane._gather
 
     def __init__(self, world):
         super().__init__(world.loop)
         self._host, self._driver, self._world = "h", world.driver, world
 
     def on_receive(self, message):
-        verb = getattr(message.work, "verb", "status")
+        verb = getattr(message.work, "verb", "evidence" if isinstance(message.work, EvidenceCall) else "status")
         if verb in self._world.hanging:
             self._world.hung.append((self, message))
         else:

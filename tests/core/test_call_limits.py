@@ -16,6 +16,7 @@ def test_every_verb_has_a_limit_that_follows_from_the_settings():
         "kill": 40.0,
         "remove": 80.0,
         "status": 20.0,
+        "evidence": 20.0,
     }
     assert set(get_args(Verb)) < set(get_args(LaneVerb))
 

@@ -5,6 +5,7 @@ from typing import Any, assert_never
 
 import pykka
 
+from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
 from tzar_actors.actors.messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
 from tzar_actors.core.call_limits import STOP_ASKS_S
 from tzar_actors.drivers.base import Driver
@@ -35,6 +36,8 @@ class HostLane(pykka.ThreadingActor):
                 _tell(reply_to, LaneDone(lane, self._call(call)))
             case LaneWork(reply_to, lane, HostQuestion() as question):
                 _tell(reply_to, LaneDone(lane, self._ask(question)))
+            case LaneWork(reply_to, lane, EvidenceCall() as call):
+                _tell(reply_to, LaneDone(lane, self._gather(call)))
             case _:
                 raise TypeError(f"a host lane cannot do {message!r}")
 
@@ -68,6 +71,12 @@ class HostLane(pykka.ThreadingActor):
             case _:
                 assert_never(call.verb)
         return None
+
+    def _gather(self, call: EvidenceCall) -> EvidenceAnswer:
+        try:
+            return EvidenceAnswer(*call.store.fill(call.place, call.vm, call.texts, self._driver))
+        except Exception as failure:  # noqa: BLE001 - as in _call: evidence that fails must not cost a lane
+            return EvidenceAnswer(0, f"the driver of {self._host} has a fault: {type(failure).__name__}: {failure}")
 
     def _ask(self, question: HostQuestion) -> HostAnswer:
         try:

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 import pykka
 
 from tzar_actors.actors.base import MachineActor
+from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
 from tzar_actors.actors.messages import (
     CallAnswer,
     DriverCall,
@@ -65,9 +66,13 @@ class HostLanes(MachineActor[LaneCommand]):
         else:
             self._machine = Lanes(lanes, CALLS_CAP, CALLS_WINDOW_S)
         self._numbers = count(1)
-        self._asked: dict[int, DriverCall | HostQuestion] = {}  # by the call's number, until it is answered
+        self._asked: dict[
+            int, DriverCall | HostQuestion | EvidenceCall
+        ] = {}  # by the call's number, until it is answered
         self._lanes: dict[int, pykka.ActorRef[Any]] = {}
-        self._answers: dict[int, CallAnswer | HostAnswer] = {}  # by lane, until the machine has said what they are
+        self._answers: dict[
+            int, CallAnswer | HostAnswer | EvidenceAnswer
+        ] = {}  # by lane, until the machine has said what they are
 
     def on_failure(self, *error: Any) -> None:
         """Pykka's hook: nobody would reach the host any more. The process ends, and its restart is the way back."""
@@ -83,6 +88,8 @@ class HostLanes(MachineActor[LaneCommand]):
                 )
             case HostQuestion():
                 return self._machine.step(CallAsked(now, self._keep(message), None, "status", message.limit_s))
+            case EvidenceCall(vm=vm, limit_s=limit_s):
+                return self._machine.step(CallAsked(now, self._keep(message), vm, "evidence", limit_s))
             case LaneDone(lane, answer):
                 self._answers[lane] = answer
                 return self._machine.step(LaneAnswered(now, lane))
@@ -125,21 +132,23 @@ class HostLanes(MachineActor[LaneCommand]):
             case _:
                 assert_never(command)
 
-    def _keep(self, work: DriverCall | HostQuestion) -> int:
+    def _keep(self, work: DriverCall | HostQuestion | EvidenceCall) -> int:
         number = next(self._numbers)
         self._asked[number] = work
         return number
 
     def _failed(
         self, number: int, seconds: float, reason: str, *, is_unanswered: bool = False
-    ) -> CallAnswer | HostAnswer:
+    ) -> CallAnswer | HostAnswer | EvidenceAnswer:
         match self._asked[number]:
             case DriverCall(generation=generation, verb=verb):
                 return CallAnswer(generation, verb, seconds, None, reason, not is_unanswered, is_unanswered)
             case HostQuestion(asked_at=asked_at):
                 return HostAnswer(self._host.name, asked_at, None, reason)
+            case EvidenceCall():
+                return EvidenceAnswer(0, reason)
 
-    def _answer(self, number: int, answer: CallAnswer | HostAnswer) -> None:
+    def _answer(self, number: int, answer: CallAnswer | HostAnswer | EvidenceAnswer) -> None:
         asker = self._asked.pop(number).reply_to
         if asker.is_alive():  # else its successor asks anew
             asker.tell(answer)

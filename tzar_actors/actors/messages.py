@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pykka
 
+from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
 from tzar_actors.client.protocol import FromTrainer
 from tzar_actors.core.supervise import Rung
 from tzar_actors.core.vm_events import Verb
@@ -178,7 +179,7 @@ class LaneWork:
 
     reply_to: "pykka.ActorRef[Any]"
     lane: int
-    work: DriverCall | HostQuestion
+    work: DriverCall | HostQuestion | EvidenceCall
 
 
 @value
@@ -196,7 +197,7 @@ class LaneDone:
     """One of a host's lanes: this came of what it was handed last."""
 
     lane: int
-    answer: CallAnswer | HostAnswer
+    answer: CallAnswer | HostAnswer | EvidenceAnswer
 
 
 @value

@@ -8,6 +8,7 @@ import pykka
 
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.board import VmRow
+from tzar_actors.actors.evidence import Heard
 from tzar_actors.actors.messages import (
     AgentHello,
     AgentLeft,
@@ -80,6 +81,7 @@ class VmActor(MachineActor[VmCommand]):
         host: the host's part of them.
         vm: the VM's name.
         row: where its state is shown.
+        heard: keeps what this actor was told last.
         supervisor: who is told of failures.
         generation: how many actors this VM had before.
         desired: the state to begin with.
@@ -91,6 +93,7 @@ class VmActor(MachineActor[VmCommand]):
         host: HostWiring,
         vm: str,
         row: VmRow,
+        heard: Heard,
         supervisor: "pykka.ActorRef[Any]",
         generation: int,
         desired: Desired,
@@ -100,6 +103,7 @@ class VmActor(MachineActor[VmCommand]):
         self._host = host
         self._vm = vm
         self._row = row
+        self._heard = heard
         self._supervisor = supervisor
         self._generation = generation
         self._machine = Vm(wiring.vm_limits, row.incarnation, row.machine_id)
@@ -124,6 +128,7 @@ class VmActor(MachineActor[VmCommand]):
 
     def decide(self, message: Any) -> Iterable[VmCommand]:
         """See `MachineActor`."""
+        self._note(message)
         match message:
             case AgentResult():
                 return self._result(message)
@@ -212,6 +217,16 @@ class VmActor(MachineActor[VmCommand]):
     def log(self, event: "catalogue.Event") -> None:
         """Writes an event."""
         self._wiring.log.emit(event)
+
+    def _note(self, message: Any) -> None:
+        match message:
+            case TimerRang():
+                return
+            case AgentResult(_, result):
+                message = f"result of {result.attempt}: {result.status} {result.reason[:200]}"
+            case Order(play):
+                message = f"order {play.attempt}: game {play.game} of {play.evaluation}"
+        self._heard.note(self.loop.now(), message)
 
     def _step(self, event: VmEvent) -> list[VmCommand]:
         return self._machine.step(event)

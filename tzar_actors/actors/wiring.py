@@ -9,6 +9,7 @@ from typing import Any, Final
 import pykka
 
 from tzar_actors.actors.board import Board
+from tzar_actors.actors.evidence import EvidenceStore
 from tzar_actors.actors.ports import BlobStore, Gateway
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.call_limits import CallLimits
@@ -102,6 +103,7 @@ class Wiring:
     burst_s: float = 1.5  # VMs of one host that fail within so many seconds fail at once
     probation_s: float = 600.0  # the length of a VM's first quarantine
     call_limits: CallLimits = field(default_factory=CallLimits)
+    evidence: EvidenceStore | None = None  # None: none is kept
     chance: Chance = field(default_factory=Chance)
     dispatcher: "pykka.ActorRef[Any]" = field(init=False)
     fleet: "pykka.ActorRef[Any]" = field(init=False)

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias, assert_never
 
 __all__ = ["STOP_ASKS_S", "CallLimits", "LaneVerb"]
 
-LaneVerb: TypeAlias = Literal["create", "start", "restore", "stop", "kill", "remove", "status"]
+LaneVerb: TypeAlias = Literal["create", "start", "restore", "stop", "kill", "remove", "status", "evidence"]
 
 STOP_ASKS_S: Final = 10.0  # seconds that a VM which is asked to stop is given; then it is turned off
 _COPIES: Final = 5  # a new disk may be a copy of the template
@@ -41,7 +41,7 @@ class CallLimits:
                 return self.call_timeout_s
             case "remove":
                 return self.call_timeout_s * _CLEARS
-            case "status":
+            case "status" | "evidence":
                 return self.call_timeout_s * _LOOKS
             case _:
                 assert_never(verb)

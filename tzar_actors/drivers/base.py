@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tzar_agent.protocol.identity import Identity
 
-__all__ = ["Driver", "Execution", "PowerState", "VmStatus"]
+__all__ = ["Driver", "Execution", "KeepsLogs", "PowerState", "VmStatus"]
 
 
 class PowerState(StrEnum):
@@ -105,4 +105,13 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Lets go of what the driver holds open. VMs run on."""
+        ...
+
+
+@runtime_checkable
+class KeepsLogs(Protocol):
+    """What a driver offers besides when its host can read the logs of a VM, be it running or off."""
+
+    def logs(self, vm: str, limit_bytes: int) -> Mapping[str, bytes]:
+        """The ends of the VM's logs by their names, no more than `limit_bytes` of each; without VM or logs: empty."""
         ...

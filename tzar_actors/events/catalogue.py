@@ -47,6 +47,7 @@ from tzar_actors.events.of_vms import (
     LaneFreed,
     PeerRejected,
     VmCreated,
+    VmEvidence,
     VmFailed,
     VmQuarantined,
     VmReady,
@@ -97,6 +98,7 @@ __all__ = [
     "TrainerConnected",
     "TrainerDisconnected",
     "VmCreated",
+    "VmEvidence",
     "VmFailed",
     "VmQuarantined",
     "VmReady",
@@ -128,6 +130,7 @@ Event: TypeAlias = (
     | VmFailed
     | VmRecovering
     | VmQuarantined
+    | VmEvidence
     | VmReleased
     | VmReset
     | VmStray

@@ -17,6 +17,7 @@ __all__ = [
     "LaneFreed",
     "PeerRejected",
     "VmCreated",
+    "VmEvidence",
     "VmFailed",
     "VmQuarantined",
     "VmReady",
@@ -95,7 +96,10 @@ class VmRecovering:
 
 @value
 class VmQuarantined:
-    """Nothing brought the VM back: it is off for `for_s`, then has one trial. `evidence`: how it failed before."""
+    """Nothing brought the VM back: it is off for `for_s`, then has one trial. `evidence`: how it failed before.
+
+    `folder`: what more there is to see of it, once `vm_evidence` has come; empty when there is no room for that.
+    """
 
     NAME: ClassVar[str] = "vm_quarantined"
     LEVEL: ClassVar[Level] = Level.ERROR
@@ -104,6 +108,20 @@ class VmQuarantined:
     reason: str
     for_s: float
     evidence: str
+    folder: str
+
+
+@value
+class VmEvidence:
+    """The evidence of a quarantine lies in `folder`, in so many `files`. `lacks`: what it has not, and why."""
+
+    NAME: ClassVar[str] = "vm_evidence"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm}: what is known of its failures lies in {folder}"
+    vm: str
+    folder: str
+    files: int
+    lacks: str
 
 
 @value

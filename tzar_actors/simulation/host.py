@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 
 import pykka
 
+from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
 from tzar_actors.actors.messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
 from tzar_actors.drivers.base import VmStatus
 from tzar_actors.drivers.fake import FakeDriver
@@ -24,9 +25,13 @@ __all__ = ["SimulatedHost", "SimulatedLane"]
 
 _SECONDS: Final = {"create": 8.0, "start": 3.0, "restore": 5.0, "stop": 2.0, "kill": 0.6, "remove": 2.0}
 _STATUS_S: Final = 0.05
+_EVIDENCE_S: Final = 0.5
 _SILENT_S: Final = (60.0, 600.0)
 _EFFECT_S: Final = (0.0, 600.0)  # from a call that is never answered to what it does all the same
 _STOP_TIMEOUT_S: Final = 10.0
+
+
+Work: TypeAlias = DriverCall | HostQuestion | EvidenceCall
 
 
 class SimulatedHost:
@@ -184,13 +189,18 @@ class SimulatedLane(LoopActor):
         """Pykka's hook: one call."""
         work, world, faults = message.work, self._world, self._world.faults
         self._host.lanes[self.actor_ref] = world.now
-        if isinstance(work, DriverCall):
-            self._care.begins(work.vm, work)
-            if work.identity is not None:
-                self._laws.booted(work.vm, work.identity)
-            usual_s, silence, hang = _SECONDS[work.verb], faults.driver_silence, faults.driver_hang
-        else:
-            usual_s, silence, hang = _STATUS_S, 0.0, faults.status_hang
+        silence, hang = faults.driver_silence, faults.driver_hang
+        match work:
+            case DriverCall():
+                self._care.begins(work.vm, work)
+                if work.identity is not None:
+                    self._laws.booted(work.vm, work.identity)
+                usual_s = _SECONDS[work.verb]
+            case EvidenceCall():
+                self._care.begins(work.vm, work)
+                usual_s = _EVIDENCE_S
+            case _:
+                usual_s, silence, hang = _STATUS_S, 0.0, faults.status_hang
         seconds = usual_s * (0.5 + world.rng.random())
         if world.happens(silence):
             seconds = world.rng.uniform(*_SILENT_S)
@@ -200,7 +210,7 @@ class SimulatedLane(LoopActor):
         else:
             world.agenda.after(seconds, partial(self._finish, message, seconds))
 
-    def _hang(self, work: DriverCall | HostQuestion) -> None:
+    def _hang(self, work: Work) -> None:
         """It is never answered. What was asked for may be done all the same, sooner or later."""
         if isinstance(work, HostQuestion):
             self._host.blinded_at.append(self._world.now)
@@ -208,7 +218,7 @@ class SimulatedLane(LoopActor):
             return
         self._befall("driver hang", work)
         self._host.hung_at = self._world.now
-        if self._world.rng.random() < 0.5:
+        if isinstance(work, DriverCall) and self._world.rng.random() < 0.5:
             self._world.agenda.after(self._world.rng.uniform(*_EFFECT_S), partial(self._do_late, work))
 
     def _do_late(self, call: DriverCall) -> None:
@@ -223,22 +233,30 @@ class SimulatedLane(LoopActor):
                 self._host.call(work)
             return
         self._host.lanes[self.actor_ref] = None
-        answer: CallAnswer | HostAnswer
-        if isinstance(work, DriverCall):
-            if seconds > work.limit_s:
-                self._host.late(work)
-            machine_id, error, refused = self._host.call(work)
-            self._care.ends(work.vm, work)
-            answer = CallAnswer(work.generation, work.verb, seconds, machine_id, error, refused)
-        else:
-            answer = self._host.ask(work.asked_at)
         if message.reply_to.is_alive():
-            message.reply_to.tell(LaneDone(message.lane, answer))
+            message.reply_to.tell(LaneDone(message.lane, self._answer(work, seconds)))
 
-    def _befall(self, fault: str, work: DriverCall | HostQuestion, detail: str = "") -> None:
+    def _answer(self, work: Work, seconds: float) -> CallAnswer | HostAnswer | EvidenceAnswer:
+        match work:
+            case DriverCall():
+                if seconds > work.limit_s:
+                    self._host.late(work)
+                machine_id, error, refused = self._host.call(work)
+                self._care.ends(work.vm, work)
+                return CallAnswer(work.generation, work.verb, seconds, machine_id, error, refused)
+            case HostQuestion(asked_at=asked_at):
+                return self._host.ask(asked_at)
+            case EvidenceCall():
+                self._care.ends(work.vm, work)
+                return EvidenceAnswer(0, "")
+            case _:
+                assert_never(work)
+
+    def _befall(self, fault: str, work: Work, detail: str = "") -> None:
         if isinstance(work, HostQuestion):
             self._world.befall(fault, self._host.name, detail)
             return
-        self._world.befall(fault, self._host.name, f"{work.verb} of {work.vm} {detail}")
+        what = work.verb if isinstance(work, DriverCall) else "evidence"
+        self._world.befall(fault, self._host.name, f"{what} of {work.vm} {detail}")
         if (machine := self._host.machines.get(work.vm)) is not None:
             machine.excuse("its driver did not answer")

@@ -9,6 +9,7 @@ import pykka
 
 from tzar_actors.actors.board import Board
 from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.evidence import EvidenceStore
 from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.messages import Restore
 from tzar_actors.actors.wiring import Chance, HostWiring, Wiring
@@ -166,6 +167,7 @@ class Life:
             queue_limit=_QUEUE_LIMIT,
             drain_grace_s=60.0,
             on_trainer_exit="linger",
+            evidence=EvidenceStore(terms.journal.with_name("evidence"), terms.journal.with_name("events.jsonl")),
             call_limits=terms.call_limits,
             chance=Chance(
                 draw=rng.random,
