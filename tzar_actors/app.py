@@ -134,7 +134,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
             spool,
             limit_bytes,
             lambda digest, size: log.emit(catalogue.BlobStored(digest.hex(), size)),
-            lambda reason: log.emit(catalogue.FrameDropped("blobs", reason)),
+            lambda reason: gateway.complaints.tell(catalogue.FrameDropped("blobs", reason)),
             spool.refusal,
         ),
         blob_port,

@@ -40,6 +40,7 @@ from tzar_actors.events.of_vms import (
     AgentRefused,
     AgentSilent,
     DriverFailed,
+    FloodCounted,
     FrameDropped,
     HostDown,
     HostUp,
@@ -80,6 +81,7 @@ __all__ = [
     "EvaluatorBroken",
     "EvaluatorMended",
     "Event",
+    "FloodCounted",
     "FrameDropped",
     "HostDown",
     "HostUp",
@@ -146,6 +148,7 @@ Event: TypeAlias = (
     | AgentRefused
     | PeerRejected
     | FrameDropped
+    | FloodCounted
     | EvaluationAccepted
     | EvaluationRejected
     | EvaluationEnded

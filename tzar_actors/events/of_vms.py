@@ -10,6 +10,7 @@ __all__ = [
     "AgentRefused",
     "AgentSilent",
     "DriverFailed",
+    "FloodCounted",
     "FrameDropped",
     "HostDown",
     "HostUp",
@@ -295,4 +296,22 @@ class FrameDropped:
     LEVEL: ClassVar[Level] = Level.WARNING
     TEXT: ClassVar[str] = "a frame of {peer} was dropped: {reason}"
     peer: str
+    reason: str
+
+
+@value
+class FloodCounted:
+    """So many events named `of` about this peer were counted within `seconds`, and not told one by one.
+
+    The first ones of each minute are told. `reason`: of the last one that was counted; `peer` is "others" for those of
+    many peers together.
+    """
+
+    NAME: ClassVar[str] = "flood_counted"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "{count} more of {of} about {peer} within {seconds:.0f} s, the last one: {reason}"
+    of: str
+    peer: str
+    count: int
+    seconds: float
     reason: str
