@@ -6,16 +6,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+import pykka
 import zmq
 from filelock import FileLock, Timeout
 
 from tzar_actors.actors.board import Board
 from tzar_actors.actors.disk_lane import DiskLane
 from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.evidence import EvidenceStore
 from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.host_lane import HostLane
 from tzar_actors.actors.housekeeper import Housekeeper
@@ -24,14 +27,17 @@ from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.client.fleet import ACCESS_FILE
 from tzar_actors.client.protocol import TRAINER_PROTOCOL_VERSION, TrainerWelcome
 from tzar_actors.core.blame import BlamePolicy
+from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.room import Room
 from tzar_actors.core.vm import VmLimits
+from tzar_actors.drivers.base import Driver
 from tzar_actors.drivers.choice import make_driver
 from tzar_actors.drivers.processes import age_s
 from tzar_actors.errors import LockedError, SupervisorError
 from tzar_actors.events import catalogue
 from tzar_actors.events.log import EventLog
+from tzar_actors.gateway.addresses import bound, reachable, tcp
 from tzar_actors.gateway.blobs import BlobServer
 from tzar_actors.gateway.control import ControlServer, Heartbeats
 from tzar_actors.gateway.keys import KeyRing, TrainerAccess, load_or_make_keys
@@ -53,8 +59,6 @@ _MIB: Final = 1024 * 1024
 _GIB: Final = 1024 * _MIB
 _LOCK_S: Final = 0.5
 _BURST_INTERVALS: Final = 1.5  # heartbeats apart, at most, the agents of a host that died fall silent
-
-Server = TypeVar("Server")
 
 
 def supervise(settings: Settings, *, console: bool, on_ready: Callable[[TrainerAccess], None]) -> None:
@@ -113,8 +117,8 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     stack.callback(context.term)
     heartbeats = Heartbeats(settings.heartbeat.interval_s, settings.heartbeat.misses)
     control_port, blob_port = _ports(settings)
-    gateway = _bound(
-        lambda port: ControlServer(loop, context, _tcp(settings.fleet.listen, port), server, keys, heartbeats, log),
+    gateway = bound(
+        lambda port: ControlServer(loop, context, tcp(settings.fleet.listen, port), server, keys, heartbeats, log),
         control_port,
         chosen=settings.fleet.port != 0,
     )
@@ -122,15 +126,15 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     servers.append(gateway)
     spool = Spool(state_dir / "spool")
     limit_bytes = settings.limits.genome_mib * _MIB
-    blobs = _bound(
+    blobs = bound(
         lambda port: BlobServer(
             context,
-            _tcp(settings.fleet.listen, port),
+            tcp(settings.fleet.listen, port),
             server,
             spool,
             limit_bytes,
             lambda digest, size: log.emit(catalogue.BlobStored(digest.hex(), size)),
-            lambda reason: log.emit(catalogue.FrameDropped("blobs", reason)),
+            lambda reason: gateway.complaints.tell(catalogue.FrameDropped("blobs", reason)),
             spool.refusal,
         ),
         blob_port,
@@ -138,8 +142,8 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     )
     stack.callback(blobs.close)
     access = TrainerAccess(
-        _reachable(gateway.endpoint),
-        _reachable(blobs.endpoint),
+        reachable(gateway.endpoint),
+        reachable(blobs.endpoint),
         server.public,
         trainer.public,
         trainer.secret,
@@ -229,6 +233,8 @@ def _wire(
         on_trainer_exit=settings.fleet.on_trainer_exit,
         burst_s=_BURST_INTERVALS * heartbeat.interval_s,
         probation_s=recovery.probation_s,
+        evidence=EvidenceStore(settings.state_dir / "evidence", settings.log_file),
+        call_limits=CallLimits(recovery.call_timeout_s, recovery.boot_timeout_s),
     )
     wiring.dispatcher = Dispatcher.start(wiring)
     wiring.dispatcher.tell(Restore(time.time()))
@@ -252,22 +258,23 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
     for host in settings.hosts:
         driver = make_driver(host, fleet_id, settings.state_dir)
         stack.callback(driver.close)
-        lanes = tuple(HostLane.start(host.name, driver) for _ in range(min(host.boots_at_a_time, host.vms)))
-        status_lane = HostLane.start(host.name, driver)
-        for lane in (*lanes, status_lane):
-            stack.callback(lane.stop, block=False)
         vms = tuple(f"{settings.fleet.name}-{number + i + 1:02d}" for i in range(host.vms))
         number += host.vms
-        dialled = _tcp(host.advertise, port) if host.advertise else _reachable(endpoint)
+        dialled = tcp(host.advertise, port) if host.advertise else reachable(endpoint)
         yield HostWiring(
             host.name,
             vms,
             dialled,
             settings.fleet.orphan_s,
-            lanes,
-            status_lane,
+            partial(_open_lane, stack, host.name, driver),
             boots_at_a_time=host.boots_at_a_time,
         )
+
+
+def _open_lane(stack: ExitStack, host: str, driver: Driver) -> "pykka.ActorRef[HostLane]":
+    lane = HostLane.start(host, driver)
+    stack.callback(lane.stop, block=False)
+    return lane
 
 
 def _open(
@@ -312,27 +319,6 @@ def _ports(settings: Settings) -> tuple[int, int]:
     except SupervisorError:
         return control, blob
     return control or int(kept.endpoint.rpartition(":")[2]), blob or int(kept.blobs.rpartition(":")[2])
-
-
-def _bound(make: Callable[[int], Server], port: int, chosen: bool) -> Server:
-    """A server on `port`; when that is taken and nobody chose it, on another. Agents that dial it then are reset."""
-    try:
-        return make(port)
-    except zmq.ZMQError as error:
-        if error.errno != zmq.EADDRINUSE:
-            raise
-        if chosen:
-            raise SupervisorError(f"port {port} is in use by another program: choose another in [fleet]") from error
-        return make(0)
-
-
-def _tcp(address: str, port: int | str) -> str:
-    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
-
-
-def _reachable(endpoint: str) -> str:
-    """An endpoint that listens everywhere, as this machine dials it."""
-    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _stop_on_signals(wiring: Wiring, waiter: PollWaiter) -> None:

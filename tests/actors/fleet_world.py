@@ -1,6 +1,7 @@
 """The real actors on a virtual loop, with a real journal, the drivers' fake, and agents that play as they are told."""
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pykka
 
 from tzar_actors.actors.board import Board
 from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.evidence import EvidenceCall
 from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.host_lane import HostLane
 from tzar_actors.actors.messages import AgentHello, AgentLeft, AgentResult, Restore, TrainerSaid
@@ -29,13 +31,20 @@ EMPTY_MAP = b"\x80"
 
 
 class LoopLane(LoopActor):
-    """A host's lane whose calls are done at once, on the loop."""
+    """A host's lane whose calls are done at once, on the loop, but for those of `world.hanging`."""
 
-    _call, _do, _ask, on_receive = HostLane._call, HostLane._do, HostLane._ask, HostLane.on_receive
+    _call, _do, _ask, _gather = HostLane._call, HostLane._do, HostLane._ask, HostLane._gather
 
-    def __init__(self, loop, host, driver):
-        super().__init__(loop)
-        self._host, self._driver = host, driver
+    def __init__(self, world):
+        super().__init__(world.loop)
+        self._host, self._driver, self._world = "h", world.driver, world
+
+    def on_receive(self, message):
+        verb = getattr(message.work, "verb", "evidence" if isinstance(message.work, EvidenceCall) else "status")
+        if verb in self._world.hanging:
+            self._world.hung.append((self, message))
+        else:
+            HostLane.on_receive(self, message)
 
 
 class Gateway:
@@ -46,6 +55,7 @@ class Gateway:
         self.actors: dict[str, Any] = {}
         self.playing: dict[str, Play] = {}
         self.here: dict[str, int] = {}  # the incarnation of each agent that is connected
+        self.came_again: dict[str, int] = {}  # those that connect as soon as they are expected
         self.desk = self
         self.delivered: list[Any] = []
 
@@ -63,6 +73,8 @@ class Gateway:
 
     def expect(self, vm, incarnation, public_key):
         self.here.pop(vm, None)
+        if self.came_again.pop(vm, None) == incarnation:
+            self.here[vm] = incarnation
 
     def send(self, vm, message):
         if vm in self.here and isinstance(message, Play):
@@ -97,12 +109,20 @@ class FleetWorld:
         self.comes: Callable[[str], bool] = lambda vm: True  # whether the agent of a VM that boots says hello
         self.loop = Loop(self.clock, VirtualWaiter(self.clock), commit=self.journal.commit)
         self.gateway = Gateway(self)
+        self.hanging: set[str] = set()  # verbs that are not answered
+        self.hung: list[Any] = []  # what is not answered yet
+
+    def answer(self) -> None:
+        """The driver does what it has not answered so far, and answers."""
+        hung, self.hung = self.hung, []
+        for lane, message in hung:
+            HostLane.on_receive(lane, message)
 
     def start(self, vms: int, restarts: int = 2, boots_at_a_time: int = 8, **more: Any) -> None:
         """Starts the actors, and turns until all VMs that come are here."""
-        lanes = tuple(LoopLane.start(self.loop, "h", self.driver) for _ in range(2))
         names = tuple(f"vm-{i + 1}" for i in range(vms))
-        host = HostWiring("h", names, "tcp://127.0.0.1:1", None, lanes[:1], lanes[1], boots_at_a_time=boots_at_a_time)
+        open_lane = partial(LoopLane.start, self)
+        host = HostWiring("h", names, "tcp://127.0.0.1:1", None, open_lane, boots_at_a_time=boots_at_a_time)
         self.wiring = Wiring(
             loop=self.loop,
             journal=self.journal,
@@ -129,6 +149,15 @@ class FleetWorld:
         self.wiring.dispatcher.tell(Restore(self.clock()))
         self.wiring.fleet = FleetActor.start(self.wiring)
         self.run(1.0)
+
+    def restart(self, vms: int, **more: Any) -> None:
+        """The supervisor ends and another takes its journal. VMs run on, and their agents connect again."""
+        self.close()
+        self.journal = Journal(self.folder / "journal.sqlite", "process", lambda: "fleet")
+        self.loop = Loop(self.clock, VirtualWaiter(self.clock), commit=self.journal.commit)
+        here, self.gateway = self.gateway.here, Gateway(self)
+        self.gateway.came_again = here
+        self.start(vms, **more)
 
     def run(self, seconds: float) -> None:
         """So much time passes."""

@@ -245,6 +245,31 @@ def test_a_vm_that_was_made_and_never_started_is_started(world):
     assert world.driver.vms["vm-1"].machine_id == "h-1"
 
 
+def test_vms_that_run_are_adopted_by_the_next_supervisor(world):
+    world.start(vms=2)
+    world.restart(vms=2)
+    assert incarnations(world) == {"vm-1": 1, "vm-2": 1}
+    assert [event.adopted for event in world.of(catalogue.VmReady)] == [False, False, True, True]
+
+
+def test_a_vm_that_somebody_made_anew_while_no_supervisor_ran_is_reset_and_not_adopted(world):
+    world.start(vms=2)
+    world.driver.vms["vm-1"].machine_id = "made by somebody"
+    world.restart(vms=2)
+    assert incarnations(world) == {"vm-1": 2, "vm-2": 1}
+    assert not world.of(catalogue.VmFailed), "a commanded reset is no failure"
+    world.restart(vms=2)
+    assert incarnations(world) == {"vm-1": 2, "vm-2": 1}, "now it is known"
+    assert world.row("vm-1").machine_id == "made by somebody"
+
+
+def test_a_vm_that_was_found_off_is_adopted_later_though_nobody_knows_when_it_was_made(world):
+    world.driver.create("vm-1")
+    world.start(vms=1)
+    world.restart(vms=1)
+    assert incarnations(world) == {"vm-1": 1}
+
+
 @pytest.mark.promise(7, "it touches only what it made")
 def test_a_vm_that_nobody_knows_any_more_is_removed_and_others_vms_are_not_touched(world):
     world.driver.create("vm-9")

@@ -19,8 +19,8 @@ ENDED = [CancelTimer("boot"), CancelTimer("settle"), *QUIET]
 AWAY = [ReportAway(), AskStatus(), SetTimer("recheck", 0.01), SetTimer("silence", 6.0), SetTimer("grace", 20.0)]
 
 
-def seen(power, incarnation=1, asked_at=1000.0):
-    return Seen(power, incarnation, asked_at)
+def seen(power, incarnation=1, asked_at=1000.0, machine_id=""):
+    return Seen(power, incarnation, asked_at, machine_id)
 
 
 def steps(vm, *events):

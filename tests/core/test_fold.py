@@ -63,7 +63,7 @@ def test_what_is_said_of_an_evaluation_that_was_never_accepted_or_of_vms_opens_n
     records = [
         AttemptRecord("1.1", "lost", 0, "vm-1", 1),
         VmRecord("vm-1", "here", "id"),
-        IncarnationRecord("vm-1", "here", 1, "key"),
+        IncarnationRecord("vm-1", "here", 1, "key", "machine"),
         VmRemovedRecord("vm-1"),
     ]
     assert fold(records, 0.0, 0.0) == []

@@ -10,6 +10,7 @@ from tzar_actors.core.host import (
     AskHost,
     BootAsked,
     BootRefused,
+    CallsStuck,
     CloseBreaker,
     CountFailure,
     ExcuseFailure,
@@ -83,6 +84,16 @@ def test_a_host_that_answers_again_and_has_lost_no_vm_works():
     host = a_host()
     assert steps(host, HostAnswered(20.0, "no route"), HostAnswered(27.0))[2:] == [CloseBreaker(7.0)]
     assert host.step(VmFell(30.0, "a", "off")) == [CountFailure("a", "off")]
+
+
+@pytest.mark.promise(5, "host faults burn nothing")
+def test_calls_that_are_never_answered_open_the_breaker_from_when_the_last_of_them_began():
+    host = a_host()
+    stuck = CallsStuck(150.0, 30.0, "17 of its calls were never answered, the last one: start of a")
+    assert host.step(stuck) == [OpenBreaker(stuck.reason, 30.0), AskHost()]
+    assert host.step(CallsStuck(151.0, 31.0, "18 of them")) == [], "it is open already"
+    assert host.step(VmFell(151.0, "a", "start: no answer")) == [ExcuseFailure("a", "start: no answer")]
+    assert steps(host, BootAsked(152.0, "a"), HostAnswered(153.0)) == [Admit("a")], "it has its trial like any other"
 
 
 def an_open_host():

@@ -15,6 +15,7 @@ from tzar_actors.core.vm_events import (
     Call,
     CallDone,
     CallFailed,
+    CallUnanswered,
     CancelTimer,
     RecoverBy,
     ReportFailed,
@@ -91,6 +92,40 @@ def test_a_hello_whose_agent_fell_silent_before_the_status_is_awaited_again():
     assert steps(vm, AgentCame(3), AgentSilent()) == []
     assert vm.step(seen("running", 3)) == [SetTimer("boot", 20.0)]
     assert vm.step(AgentCame(3))[-1] == ReportReady(3, adopted=True)
+
+
+@pytest.mark.parametrize("journalled", ["", "made-before"])
+def test_a_vm_that_is_another_machine_than_the_journal_knows_is_reset_and_not_adopted(journalled):
+    vm = Vm(LIMITS, incarnation=3, machine_id=journalled)
+    assert vm.step(AgentCame(3)) == []
+    assert vm.step(seen("running", 3, machine_id="made-anew")) == [Call("kill")]
+    assert vm.step(CallDone(2000.0)) == [Boot("start", 4, "made-anew")]
+    vm.step(CallDone(2001.0))
+    assert vm.step(AgentCame(4))[-1] == ReportReady(4, adopted=False)
+    assert vm.step(seen("running", 4, 2002.0, "made-anew")) == [], "now it is the one that is known"
+
+
+def test_a_machine_that_could_not_be_turned_off_at_once_is_not_adopted_the_next_time_either():
+    vm = Vm(LIMITS, incarnation=3, machine_id="made-before")
+    steps(vm, seen("running", 3, 0.0, "made-anew"), CallFailed(1.0, "busy", refused=True), TimerFired("retry"))
+    assert vm.step(seen("running", 3, 5.0, "made-anew")) == [Call("kill")]
+
+
+def test_the_machine_of_a_vm_that_was_made_is_the_one_that_boots():
+    vm = Vm(LIMITS, incarnation=3, machine_id="made-before")
+    vm.step(seen("absent", 0, 0.0))
+    assert vm.step(CallDone(1.0, "made-anew")) == [Boot("start", 4, "made-anew")]
+
+
+def test_the_machine_of_a_vm_that_is_found_off_is_the_one_that_boots():
+    vm = Vm(LIMITS, incarnation=3, machine_id="made-before")
+    assert vm.step(seen("off", 3, 0.0, "found")) == [Boot("start", 4, "found")]
+
+
+def test_a_vm_that_is_another_machine_all_at_once_has_failed():
+    vm = Vm(LIMITS, machine_id="m")
+    steps(vm, seen("off", 0, 0.0, "m"), CallDone(1.0), AgentCame(1))
+    assert vm.step(seen("running", 1, 2.0, "another")) == [*ENDED, ReportFailed("its driver says stale")]
 
 
 def test_a_vm_to_be_adopted_whose_agent_does_not_come_back_has_failed():
@@ -305,3 +340,36 @@ def test_a_refused_removal_is_tried_again_before_the_vm_is_made_anew():
 
 def test_a_word_for_a_vm_that_has_not_failed_is_ignored():
     assert ready_vm().step(RecoverBy(Rung.RECREATE)) == []
+
+
+# --- a driver that never answers
+
+
+@pytest.mark.promise(4, "ladder")
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_creation_that_is_not_answered_fails_the_vm_and_a_look_shows_what_came_of_it(is_done):
+    vm = Vm(LIMITS)
+    vm.step(seen("absent", 0, 0.0))
+    assert vm.step(CallUnanswered(300.0, "no answer")) == [*ENDED, ReportFailed("create: no answer"), AskStatus()]
+    assert vm.observed is Observed.UNKNOWN
+    assert vm.step(RecoverBy(Rung.RESTART)) == [], "nothing is done before somebody knows"
+    assert vm.step(seen("absent", 0, 299.0)) == [], "that was asked before the call was given up"
+    if is_done:
+        assert vm.step(seen("off", 0, 301.0)) == [Boot("start", 1)]
+    else:
+        assert vm.step(seen("absent", 0, 301.0)) == [Call("create")]
+
+
+@pytest.mark.promise(4, "ladder")
+def test_a_vm_that_was_started_after_all_is_turned_off_and_started_as_a_new_incarnation():
+    vm = Vm(LIMITS)
+    steps(vm, seen("off", 0, 0.0), CallUnanswered(120.0, "no answer"), RecoverBy(Rung.RESTART))
+    assert vm.step(AgentCame(1)) == [], "its agent came, and nobody waits for it any more"
+    assert vm.step(seen("running", 1, 121.0)) == [Call("kill")]
+    assert vm.step(CallDone(122.0)) == [Boot("start", 2)]
+
+
+def test_a_vm_that_is_told_late_to_go_off_is_seen_to_have_failed():
+    vm = ready_vm()
+    assert vm.step(CallUnanswered(5.0, "no answer")) == [], "it is of an earlier actor"
+    assert vm.step(seen("off")) == [*ENDED, ReportFailed("its driver says off")]

@@ -18,6 +18,7 @@ from tzar_actors.core.vm_events import (
     Call,
     CallDone,
     CallFailed,
+    CallUnanswered,
     CancelTimer,
     DesiredSet,
     RecoverBy,
@@ -47,6 +48,7 @@ class VmLaws(RuleBasedStateMachine):
         self.connected_as = None
         self.call = None
         self.took_effect = False
+        self.late = []  # calls that were given up
         self.incarnations = [0]
         self.timers = set()
         self.words = []  # of its supervisor, on their way
@@ -149,6 +151,37 @@ class VmLaws(RuleBasedStateMachine):
     def the_call_fails(self, refused):
         self.call = None
         self.step(CallFailed(self.now, "it did not work", refused))
+
+    @precondition(lambda self: self.call)
+    @rule()
+    def the_call_is_given_up(self):
+        """Unless it has taken effect it does so at some time, or never."""
+        call, self.call = self.call, None
+        if not self.took_effect:
+            self.late.append(call)
+        self.step(CallUnanswered(self.now, "no answer"))
+
+    @precondition(lambda self: self.late and not self.call)
+    @rule(data=st.data())
+    def a_call_that_was_given_up_takes_effect(self, data):
+        self.answers.clear()  # of what a look says it is known what was there, and not what comes then
+        call = self.late.pop(data.draw(st.integers(0, len(self.late) - 1)))
+        if not self.may_be_done(call):
+            return
+        self.call = call
+        self.take_effect()
+        self.call = None
+        self.step(Seen(*self.truth(), self.now))
+
+    def may_be_done(self, call):
+        """A driver is as strict as ever."""
+        match call:
+            case Boot() | Call("remove"):
+                return self.power == "off"
+            case Call("create"):
+                return self.power == "absent"
+            case _:
+                return self.power == "running"
 
     @precondition(lambda self: isinstance(self.call, Boot) and not self.took_effect)
     @rule()

@@ -15,6 +15,7 @@ from tzar_actors.core.vm_events import (
     Call,
     CallDone,
     CallFailed,
+    CallUnanswered,
     CancelTimer,
     DesiredSet,
     RecoverBy,
@@ -24,7 +25,7 @@ from tzar_actors.core.vm_events import (
     SetTimer,
     TimerFired,
 )
-from tzar_actors.core.vm_table import Desired
+from tzar_actors.core.vm_table import Desired, Observed
 
 LEFT = [*ENDED, ReportAway(), SetTimer("silence", 6.0), Call("stop")]
 
@@ -140,3 +141,35 @@ def test_an_answer_to_no_call_changes_nothing():
     vm = ready_vm()
     assert vm.step(CallDone(5.0)) == []
     assert ready_vm().step(CallFailed(5.0, "late", refused=False)) == []
+
+
+# --- a driver that never answers
+
+
+def test_a_stop_that_is_not_answered_says_nothing_of_the_vm_until_its_host_is_asked():
+    vm = ready_vm()
+    steps(vm, DesiredSet(Desired.OFF))
+    assert vm.step(CallUnanswered(80.0, "no answer")) == [*QUIET, SetTimer("retry", 1.0)]
+    assert vm.observed is Observed.UNKNOWN
+    assert steps(vm, TimerFired("retry"), seen("off", asked_at=90.0)) == [ReportOff()]
+
+
+def test_a_vm_that_still_runs_after_a_stop_that_was_not_answered_is_turned_off():
+    vm = ready_vm()
+    steps(vm, DesiredSet(Desired.OFF), CallUnanswered(80.0, "no answer"), TimerFired("retry"))
+    assert vm.step(seen("running", asked_at=90.0)) == [Call("kill")]
+
+
+@pytest.mark.parametrize("power", ["off", "running"])
+def test_a_kill_that_is_not_answered_is_tried_again_after_a_look_and_later_each_time(power):
+    vm = failed_vm()
+    vm.step(DesiredSet(Desired.OFF))
+    assert vm.call == "kill"
+    assert vm.step(CallUnanswered(80.0, "no answer")) == [SetTimer("retry", 1.0)]
+    assert vm.step(seen("running", asked_at=80.5)) == [], "not before the delay"
+    steps(vm, TimerFired("retry"))
+    if power == "off":
+        assert vm.step(seen("off", asked_at=90.0)) == [ReportOff()]
+    else:
+        assert vm.step(seen("running", asked_at=90.0)) == [Call("kill")]
+        assert vm.step(CallUnanswered(150.0, "no answer")) == [SetTimer("retry", 2.0)]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tzar_actors.drivers import local, processes
-from tzar_actors.drivers.base import PowerState
+from tzar_actors.drivers.base import KeepsLogs, PowerState
 from tzar_actors.errors import DriverError
 from tzar_agent.tree import marked
 
@@ -329,3 +329,15 @@ def test_a_mark_that_may_not_be_read_is_an_error_and_no_absence(make_driver, mon
     for ask in (driver.status, lambda: driver.kill("vm-1"), lambda: driver.create("vm-1")):
         with pytest.raises(DriverError, match=r"Permission denied .*vm\.json.*the right to it"):
             ask()
+
+
+def test_the_logs_of_a_vm_are_its_console_and_its_agent_s_be_it_running_or_off(make_driver, identity):
+    driver = make_driver()
+    assert isinstance(driver, KeepsLogs)
+    assert driver.logs("vm-1", 100) == {}
+    running(driver, identity)
+    driver.kill("vm-1")
+    (console,) = tuple(driver._folders._folder.glob("vm-1/console.log"))
+    console.write_bytes(b"begin" + b"." * 1000 + b"end of the console")
+    (console.parent / "disk" / "agent.log").write_bytes(b"of the agent")
+    assert driver.logs("vm-1", 18) == {"console.log": b"end of the console", "agent.log": b"of the agent"}

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -55,3 +56,10 @@ def test_a_vm_in_quarantine_is_shown_as_such_and_no_game_waits_for_it(fleet):
     broken = row(fleet, "tzar-02")
     assert broken.state == "quarantined"
     assert "failures within" in broken.detail
+    (event,) = [event for event in read(fleet.state_dir / "events.jsonl") if event["event"] == "vm_quarantined"]
+    evidence = Path(event["folder"])
+    assert evidence.parent == fleet.state_dir / "evidence"
+    assert "this VM is broken" in (evidence / "reason.txt").read_text()
+    assert "verb='start'" in (evidence / "messages.txt").read_text()
+    assert '"event":"vm_failed"' in (evidence / "events.jsonl").read_text()
+    assert "this VM is broken" in (evidence / "logs" / "console.log").read_text()

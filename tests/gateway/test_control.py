@@ -24,7 +24,7 @@ from tzar_actors.client.protocol import (
     Shutdown,
     TrainerHello,
 )
-from tzar_actors.events.catalogue import FrameDropped, LoopLate, TrainerConnected, TrainerDisconnected
+from tzar_actors.events.catalogue import FloodCounted, FrameDropped, LoopLate, TrainerConnected, TrainerDisconnected
 from tzar_agent.protocol.messages import (
     CONTROL_LIMIT_BYTES,
     AgentHeartbeat,
@@ -96,7 +96,32 @@ def test_garbage_without_end_from_one_keeps_no_other_waiting(gateway):
     other.say(beat(7))
     gateway.turn_until(lambda: other.socket.poll(0))
     assert other.heard() == [SupervisorHeartbeat(7)]
-    gateway.turn_until(lambda: len(gateway.of(FrameDropped)) == 3000)
+
+
+@pytest.mark.promise(8, "bounded")
+def test_garbage_without_end_fills_no_log_and_is_counted_to_the_last_frame(gateway):
+    noisy, _ = gateway.agent("vm-1")
+    for _ in range(3000):
+        noisy.socket.send(b"garbage")
+    noisy.say(beat(7))
+    gateway.turn_until(lambda: noisy.socket.poll(0))
+    assert len(gateway.of(FrameDropped)) == 10
+    gateway.clock.ahead_s += 60.0
+    gateway.turn_until(lambda: gateway.of(FloodCounted))
+    (counted,) = gateway.of(FloodCounted)
+    assert (counted.of, counted.peer, counted.count) == ("frame_dropped", "vm-1", 2990)
+    noisy.socket.send(b"garbage")
+    gateway.turn_until(lambda: len(gateway.of(FrameDropped)) == 11)
+
+
+def test_what_was_counted_when_the_server_closes_is_told(gateway):
+    noisy, _ = gateway.agent("vm-1")
+    for _ in range(15):
+        noisy.socket.send(b"garbage")
+    noisy.say(beat(7))
+    gateway.turn_until(lambda: noisy.socket.poll(0))
+    gateway.control.complaints.close()
+    assert [event.count for event in gateway.of(FloodCounted)] == [5]
 
 
 def test_a_heartbeat_is_answered_and_counted_and_tells_the_actor_nothing(gateway):

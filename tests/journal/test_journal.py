@@ -106,7 +106,7 @@ def test_a_genome_is_found_before_and_after_its_commit(opened):
 def test_a_vm_keeps_its_last_incarnation_when_it_is_removed(opened):
     journal = opened()
     journal.append(VmRecord("vm-1", "here", "machine"))
-    journal.append(IncarnationRecord("vm-1", "here", 3, "key"))
+    journal.append(IncarnationRecord("vm-1", "here", 3, "key", "machine"))
     journal.commit()
     vm = journal.vms()["vm-1"]
     assert (vm.host, vm.machine_id, vm.incarnation, vm.public_key) == ("here", "machine", 3, "key")

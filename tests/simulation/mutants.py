@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from tzar_actors.actors import vm_actor as vm_actor_module
+from tzar_actors.actors import seeing as seeing_module
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.host_lanes import HostLanes
 from tzar_actors.actors.messages import AgentOverdue, TimerRang
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.vm_supervisor import VmSupervisor
@@ -17,6 +18,7 @@ from tzar_actors.core.blame import Verdict
 from tzar_actors.core.dispatch import Dispatch
 from tzar_actors.core.dispatch_commands import Accept, Acknowledge, Deliver, Keep
 from tzar_actors.core.dispatch_events import VmAway
+from tzar_actors.core.lanes import CloseLane, Lanes
 from tzar_actors.core.leases import Leases
 from tzar_actors.core.queue import GameQueue
 from tzar_actors.core.records import EvaluationRecord
@@ -232,6 +234,18 @@ def finished_only_when_it_counts(original):
     return finished
 
 
+def never_gives_up(original):
+    return lambda self, at, lane: []
+
+
+def keeps_what_came_back(original):
+    def carry_out(self, command):
+        if not isinstance(command, CloseLane):
+            original(self, command)
+
+    return carry_out
+
+
 KILLS = Faults(supervisor_kill_h=30.0)
 RESETS = Faults(vm_hang_h=10.0, vm_crash_h=4.0, message_doubled=0.05)
 LATE = Faults(supervisor_kill_h=20.0, vm_crash_h=20.0, message_lost=0.05)
@@ -284,7 +298,7 @@ MUTANTS = {
         wrapping(GameQueue, "take", whoever_asks), "a retry goes elsewhere", Faults(evaluator_crash=0.1)
     ),
     "unknown is taken for absent": Mutant(
-        wrapping(vm_actor_module, "_power", unknown_is_absent),
+        wrapping(seeing_module, "power_of", unknown_is_absent),
         "a healthy VM is not given up",
         Faults(host_unreachable_h=6.0),
     ),
@@ -338,6 +352,20 @@ MUTANTS = {
         "no healthy VM waits while games do",
         Faults(message_lost=0.05),
         minutes=60.0,
+    ),
+    "a driver call has no limit": Mutant(
+        wrapping(Lanes, "_passed", never_gives_up), "no VM is forgotten", Faults(driver_hang=0.2, vm_crash_h=4.0)
+    ),
+    "a question for the status has no limit": Mutant(
+        wrapping(Lanes, "_passed", never_gives_up),
+        "no VM is forgotten",
+        Faults(status_hang=0.02, driver_failure=0.2, vm_crash_h=8.0),
+    ),
+    "a lane that comes back is kept": Mutant(
+        wrapping(HostLanes, "carry_out", keeps_what_came_back),
+        "no lane is leaked",
+        Faults(driver_silence=0.5, vm_crash_h=12.0),
+        minutes=90.0,
     ),
     "a VM that finished is not idle": Mutant(
         wrapping(Leases, "vm_finished", finished_only_when_it_counts), "no healthy VM waits while games do"

@@ -14,6 +14,7 @@ class VmRow:
     host: str
     state: str = "unknown"  # off, booting, idle, playing, away, failed, quarantined
     incarnation: int = 0
+    machine_id: str = ""  # of what was booted as that incarnation
     pid: int | None = None  # of its agent
     attempt: str | None = None
     evaluation: str | None = None
@@ -21,6 +22,20 @@ class VmRow:
     games_played: int = 0
     failures: int = 0
     detail: str = ""
+
+    def show_playing(self, attempt: str, evaluation: str, game: int) -> None:
+        """Its agent plays this."""
+        self.state, self.attempt, self.evaluation, self.game = "playing", attempt, evaluation, game
+
+    def show_idle(self) -> None:
+        """Its agent plays nothing."""
+        self.state = "idle"
+        self.attempt = self.evaluation = self.game = None
+
+    def show_no_agent(self, state: str, detail: str) -> None:
+        """It has no agent."""
+        self.show_idle()
+        self.state, self.detail, self.pid = state, detail, None
 
 
 @dataclass(slots=True)
@@ -40,6 +55,7 @@ class Board:
     outcomes: dict[str, int] = field(default_factory=dict)
     is_draining: bool = False
     hosts: dict[str, str] = field(default_factory=dict)  # what is wrong with each; "": nothing
+    stuck: dict[str, list[str]] = field(default_factory=dict)  # by host: driver calls that were never answered
     alarm: str = ""  # why nothing is played, though games wait
 
     def snapshot(self) -> dict[str, Any]:

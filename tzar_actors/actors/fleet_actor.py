@@ -8,6 +8,7 @@ import pykka
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.board import VmRow
 from tzar_actors.actors.host_actor import HostActor
+from tzar_actors.actors.host_lanes import HostLanes
 from tzar_actors.actors.messages import (
     AskHost,
     HostAnswer,
@@ -70,6 +71,8 @@ class FleetActor(MachineActor[None]):
         journalled = self.journal.vms()
         for host in self._wiring.hosts:
             host.actor = HostActor.start(self._wiring, host)
+            host.lanes = HostLanes.start(self._wiring, host, min(host.boots_at_a_time, len(host.vms)))
+            host.questions = HostLanes.start(self._wiring, host, None)
             for vm in host.vms:
                 self._supervise(host, vm, journalled.get(vm), Desired.RUNNING)
         self._fleet = frozenset(self._supervisors)
@@ -135,7 +138,9 @@ class FleetActor(MachineActor[None]):
         """See `MachineActor`: there is no machine behind the root, and so no command."""
 
     def _supervise(self, host: HostWiring, vm: str, known: JournalledVm | None, desired: Desired) -> None:
-        row = VmRow(vm, host.name, incarnation=known.incarnation if known else 0)
+        row = VmRow(vm, host.name)
+        if known is not None:
+            row.incarnation, row.machine_id = known.incarnation, known.machine_id or ""
         if desired is Desired.RUNNING:
             self._wiring.board.vms[vm] = row
         if known is not None and known.public_key is not None and known.incarnation:
@@ -148,7 +153,8 @@ class FleetActor(MachineActor[None]):
             self._asked[host] = True
             return
         self._asked[host] = False
-        self._hosts[host].status_lane.tell(HostQuestion(self.actor_ref, self.loop.now()))
+        limit_s = self._wiring.call_limits.limit_s("status")
+        self._hosts[host].questions.tell(HostQuestion(self.actor_ref, self.loop.now(), limit_s))
 
     def _answered(self, answer: HostAnswer) -> None:
         if self._asked.pop(answer.host):

@@ -39,6 +39,7 @@ class HostActor(MachineActor[core.HostCommand]):
                 return self._machine.step(core.HostTimerFired(self.loop.now(), name))  # type: ignore[arg-type]  # only the machine's own timers are set
             case (
                 core.HostAnswered()
+                | core.CallsStuck()
                 | core.BootAsked()
                 | core.BootRefused()
                 | core.VmCame()

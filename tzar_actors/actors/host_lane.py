@@ -1,17 +1,17 @@
-"""One lane of slow calls to a host, on a thread of its own. A host has a few, one of them for status alone."""
+"""One lane of slow calls to a host, on a thread of its own. `HostLanes` hands it one after the other."""
 
 import time
 from typing import Any, assert_never
 
 import pykka
 
-from tzar_actors.actors.messages import CallAnswer, DriverCall, HostAnswer, HostQuestion
+from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
+from tzar_actors.actors.messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
+from tzar_actors.core.call_limits import STOP_ASKS_S
 from tzar_actors.drivers.base import Driver
 from tzar_actors.errors import DriverError
 
 __all__ = ["HostLane"]
-
-_STOP_TIMEOUT_S = 10.0
 
 
 class HostLane(pykka.ThreadingActor):
@@ -32,10 +32,12 @@ class HostLane(pykka.ThreadingActor):
     def on_receive(self, message: Any) -> None:
         """Pykka's hook: one call."""
         match message:
-            case DriverCall():
-                _tell(message.reply_to, self._call(message))
-            case HostQuestion():
-                _tell(message.reply_to, self._ask(message))
+            case LaneWork(reply_to, lane, DriverCall() as call):
+                _tell(reply_to, LaneDone(lane, self._call(call)))
+            case LaneWork(reply_to, lane, HostQuestion() as question):
+                _tell(reply_to, LaneDone(lane, self._ask(question)))
+            case LaneWork(reply_to, lane, EvidenceCall() as call):
+                _tell(reply_to, LaneDone(lane, self._gather(call)))
             case _:
                 raise TypeError(f"a host lane cannot do {message!r}")
 
@@ -61,7 +63,7 @@ class HostLane(pykka.ThreadingActor):
             case "restore":
                 driver.restore(vm, call.checkpoint, _identity(call))
             case "stop":
-                driver.stop(vm, _STOP_TIMEOUT_S)
+                driver.stop(vm, STOP_ASKS_S)
             case "kill":
                 driver.kill(vm)
             case "remove":
@@ -69,6 +71,12 @@ class HostLane(pykka.ThreadingActor):
             case _:
                 assert_never(call.verb)
         return None
+
+    def _gather(self, call: EvidenceCall) -> EvidenceAnswer:
+        try:
+            return EvidenceAnswer(*call.store.fill(call.place, call.vm, call.texts, self._driver))
+        except Exception as failure:  # noqa: BLE001 - as in _call: evidence that fails must not cost a lane
+            return EvidenceAnswer(0, f"the driver of {self._host} has a fault: {type(failure).__name__}: {failure}")
 
     def _ask(self, question: HostQuestion) -> HostAnswer:
         try:
@@ -86,8 +94,8 @@ def _identity(call: DriverCall) -> Any:
     return call.identity
 
 
-def _tell(actor: "pykka.ActorRef[Any]", answer: CallAnswer | HostAnswer) -> None:
+def _tell(actor: "pykka.ActorRef[Any]", done: LaneDone) -> None:
     try:
-        actor.tell(answer)
+        actor.tell(done)
     except pykka.ActorDeadError:
-        return  # whoever asked is gone; its successor asks anew
+        return  # the supervisor ends

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pykka
 
+from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
 from tzar_actors.client.protocol import FromTrainer
 from tzar_actors.core.supervise import Rung
 from tzar_actors.core.vm_events import Verb
@@ -28,6 +29,8 @@ __all__ = [
     "HostAnswer",
     "HostQuestion",
     "HostTrouble",
+    "LaneDone",
+    "LaneWork",
     "Order",
     "Restore",
     "SetDesired",
@@ -126,11 +129,12 @@ class TrainerSaid:
 
 @value
 class DriverCall:
-    """To a HostLane: call this verb, and tell `reply_to` how it ended.
+    """To a host's lanes: call this verb, and tell `reply_to` how it ended.
 
     Args:
         reply_to: who is told.
         generation: of the actor that asks; the answer to a dead actor's call is known by it.
+        limit_s: how long it may take, in seconds, once a lane has begun it.
         identity: of verbs that deliver one.
         checkpoint: of `restore`.
     """
@@ -139,13 +143,17 @@ class DriverCall:
     generation: int
     vm: str
     verb: Verb
+    limit_s: float
     identity: Identity | None = None
     checkpoint: str = ""
 
 
 @value
 class CallAnswer:
-    """How a driver call ended; `error` is None when it ended well. `refused`: the host could not or would not do it."""
+    """How a driver call ended; `error` is None when it ended well. `refused`: the host could not or would not do it.
+
+    `is_unanswered`: it was given up at its limit, so that nobody knows what came of it.
+    """
 
     generation: int
     verb: Verb
@@ -153,14 +161,25 @@ class CallAnswer:
     machine_id: str | None = None
     error: str | None = None
     refused: bool = False
+    is_unanswered: bool = False
 
 
 @value
 class HostQuestion:
-    """To a HostLane: what of your host's VMs?"""
+    """To a host's lanes: what of your host's VMs? `limit_s` as in `DriverCall`."""
 
     reply_to: "pykka.ActorRef[Any]"
     asked_at: float
+    limit_s: float
+
+
+@value
+class LaneWork:
+    """A host's lanes to one of them: do this, and tell `reply_to` about it."""
+
+    reply_to: "pykka.ActorRef[Any]"
+    lane: int
+    work: DriverCall | HostQuestion | EvidenceCall
 
 
 @value
@@ -171,6 +190,14 @@ class HostAnswer:
     asked_at: float
     vms: Mapping[str, VmStatus] | None
     error: str = ""
+
+
+@value
+class LaneDone:
+    """One of a host's lanes: this came of what it was handed last."""
+
+    lane: int
+    answer: CallAnswer | HostAnswer | EvidenceAnswer
 
 
 @value

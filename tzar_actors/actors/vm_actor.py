@@ -8,6 +8,7 @@ import pykka
 
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.board import VmRow
+from tzar_actors.actors.evidence import Heard
 from tzar_actors.actors.messages import (
     AgentHello,
     AgentLeft,
@@ -31,6 +32,7 @@ from tzar_actors.actors.messages import (
     VmRecover,
     VmReset,
 )
+from tzar_actors.actors.seeing import seen
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.core.dispatch_events import Reported, VmAway, VmGone, VmReady, VmSilent
 from tzar_actors.core.host import BootAsked, BootRefused, VmCame, VmLeft
@@ -47,9 +49,9 @@ from tzar_actors.core.vm_events import (
     Call,
     CallDone,
     CallFailed,
+    CallUnanswered,
     CancelTimer,
     DesiredSet,
-    Power,
     RecoverBy,
     ReportAway,
     ReportFailed,
@@ -58,17 +60,15 @@ from tzar_actors.core.vm_events import (
     ReportSettled,
     ReportSilent,
     ResetAsked,
-    Seen,
     SetTimer,
     TimerFired,
     VmCommand,
     VmEvent,
 )
 from tzar_actors.core.vm_table import Desired
-from tzar_actors.drivers.base import PowerState, VmStatus
 from tzar_actors.events import catalogue
 from tzar_agent.protocol.identity import Identity
-from tzar_agent.protocol.messages import Hello, Play, Playing
+from tzar_agent.protocol.messages import Hello, Play
 
 __all__ = ["VmActor"]
 
@@ -81,6 +81,7 @@ class VmActor(MachineActor[VmCommand]):
         host: the host's part of them.
         vm: the VM's name.
         row: where its state is shown.
+        heard: keeps what this actor was told last.
         supervisor: who is told of failures.
         generation: how many actors this VM had before.
         desired: the state to begin with.
@@ -92,6 +93,7 @@ class VmActor(MachineActor[VmCommand]):
         host: HostWiring,
         vm: str,
         row: VmRow,
+        heard: Heard,
         supervisor: "pykka.ActorRef[Any]",
         generation: int,
         desired: Desired,
@@ -101,9 +103,10 @@ class VmActor(MachineActor[VmCommand]):
         self._host = host
         self._vm = vm
         self._row = row
+        self._heard = heard
         self._supervisor = supervisor
         self._generation = generation
-        self._machine = Vm(wiring.vm_limits, row.incarnation)
+        self._machine = Vm(wiring.vm_limits, row.incarnation, row.machine_id)
         self._machine.desired = desired
         self._hello: Hello | None = None  # kept up to date until the dispatcher is told
         self._orders: dict[str, Play] = {}  # what its agent was ordered and has not reported, in order
@@ -125,6 +128,7 @@ class VmActor(MachineActor[VmCommand]):
 
     def decide(self, message: Any) -> Iterable[VmCommand]:
         """See `MachineActor`."""
+        self._note(message)
         match message:
             case AgentResult():
                 return self._result(message)
@@ -132,13 +136,12 @@ class VmActor(MachineActor[VmCommand]):
                 if self._wiring.gateway.send(self._vm, play):
                     self._orders[play.attempt] = play
                     if len(self._orders) == 1:
-                        self._show_playing(play)
+                        self._row.show_playing(play.attempt, play.evaluation, play.game)
                 return ()
             case CallAnswer():
                 return self._call_ended(message) if message.generation == self._generation else ()
-            case VmObserved(asked_at, status, is_known):
-                incarnation = status.incarnation if status else 0
-                return self._step(Seen(_power(status, is_known), incarnation, asked_at))
+            case VmObserved():
+                return self._step(seen(message))
             case AgentHello(hello):
                 self._hello = hello
                 return self._step(AgentCame(hello.incarnation))
@@ -174,7 +177,8 @@ class VmActor(MachineActor[VmCommand]):
         dispatcher, now = self._wiring.dispatcher, self.loop.now()
         match command:
             case Call(verb):
-                self._host.lane(self._vm).tell(DriverCall(self.actor_ref, self._generation, self._vm, verb))
+                limit_s = self._wiring.call_limits.limit_s(verb)
+                self._host.lanes.tell(DriverCall(self.actor_ref, self._generation, self._vm, verb, limit_s))
             case Boot():
                 self._waiting_boot = command
                 self._row.detail = "waits for its turn to boot"
@@ -214,6 +218,16 @@ class VmActor(MachineActor[VmCommand]):
         """Writes an event."""
         self._wiring.log.emit(event)
 
+    def _note(self, message: Any) -> None:
+        match message:
+            case TimerRang():
+                return
+            case AgentResult(_, result):
+                message = f"result of {result.attempt}: {result.status} {result.reason[:200]}"
+            case Order(play):
+                message = f"order {play.attempt}: game {play.game} of {play.evaluation}"
+        self._heard.note(self.loop.now(), message)
+
     def _step(self, event: VmEvent) -> list[VmCommand]:
         return self._machine.step(event)
 
@@ -235,7 +249,7 @@ class VmActor(MachineActor[VmCommand]):
         has_fault = result.status == "agent_fault" and (was_first or result.attempt in self._orders)
         self._orders.pop(result.attempt, None)
         if was_first and (following := next(iter(self._orders.values()), None)) is not None:
-            self._show_playing(following)
+            self._row.show_playing(following.attempt, following.evaluation, following.game)
         elif was_first:
             self._show_idle()
         if self._hello is not None and self._hello.playing and self._hello.playing.attempt == result.attempt:
@@ -255,7 +269,7 @@ class VmActor(MachineActor[VmCommand]):
         self._row.pid = pid
         self._show_idle()
         if playing is not None:
-            self._show_playing(playing)
+            self._row.show_playing(playing.attempt, playing.evaluation, playing.game)
             # Ordered on an earlier connection, or by an earlier supervisor: nobody else knows that it must end.
             self._wiring.gateway.watch(self._vm, playing, self._wiring.time_limit_s)
         seconds = self.loop.now() - self._booted_at if self._booted_at is not None else 0.0
@@ -266,9 +280,11 @@ class VmActor(MachineActor[VmCommand]):
 
     def _boot(self, boot: Boot) -> None:
         keys = self._wiring.chance.keys()
-        self._row.incarnation = boot.incarnation
+        self._row.incarnation, self._row.machine_id = boot.incarnation, boot.machine_id
         self._show_no_agent("booting", "")
-        self.journal.append(IncarnationRecord(self._vm, self._host.name, boot.incarnation, keys.public))
+        self.journal.append(
+            IncarnationRecord(self._vm, self._host.name, boot.incarnation, keys.public, boot.machine_id)
+        )
         self.loop.mark_dirty()
         identity = Identity(
             fleet=self._wiring.fleet_id,
@@ -282,12 +298,14 @@ class VmActor(MachineActor[VmCommand]):
             time=self._wiring.wall(),
             orphan_s=self._host.orphan_s,
         )
-        call = DriverCall(self.actor_ref, self._generation, self._vm, boot.verb, identity, self._host.checkpoint)
+        verb, limit_s = boot.verb, self._wiring.call_limits.limit_s(boot.verb)
+        checkpoint = self._host.checkpoint
+        call = DriverCall(self.actor_ref, self._generation, self._vm, verb, limit_s, identity, checkpoint)
 
         def release() -> None:
             self._wiring.gateway.expect(self._vm, boot.incarnation, keys.public)
             self._booted_at = self.loop.now()
-            self._host.lane(self._vm).tell(call)
+            self._host.lanes.tell(call)
 
         self.loop.hold(release)
 
@@ -295,9 +313,12 @@ class VmActor(MachineActor[VmCommand]):
         now = self.loop.now()
         if answer.error is not None:
             self.log(catalogue.DriverFailed(self._vm, self._host.name, answer.verb, answer.error))
+            draw = self._wiring.chance.draw()
+            if answer.is_unanswered:
+                return self._step(CallUnanswered(now, answer.error, draw))
             if answer.refused and answer.verb in ("start", "restore"):
                 self._host.actor.tell(BootRefused(now, self._vm))
-            return self._step(CallFailed(now, answer.error, answer.refused, self._wiring.chance.draw()))
+            return self._step(CallFailed(now, answer.error, answer.refused, draw))
         match answer.verb:
             case "create":
                 machine_id = answer.machine_id or ""
@@ -314,33 +335,12 @@ class VmActor(MachineActor[VmCommand]):
                 self.log(catalogue.VmRemoved(self._vm))
             case _:
                 assert_never(answer.verb)
-        return self._step(CallDone(now))
-
-    def _show_playing(self, order: Play | Playing) -> None:
-        row = self._row
-        row.state, row.attempt, row.evaluation, row.game = "playing", order.attempt, order.evaluation, order.game
+        return self._step(CallDone(now, answer.machine_id or ""))
 
     def _show_idle(self) -> None:
         self._orders.clear()
-        self._row.state = "idle"
-        self._row.attempt = self._row.evaluation = self._row.game = None
+        self._row.show_idle()
 
     def _show_no_agent(self, state: str, detail: str) -> None:
-        self._show_idle()
-        self._row.state, self._row.detail, self._row.pid = state, detail, None
-
-
-def _power(status: VmStatus | None, is_known: bool) -> Power:
-    if not is_known:
-        return "unknown"
-    if status is None:
-        return "absent"
-    match status.power:
-        case PowerState.OFF:
-            return "off"
-        case PowerState.CHANGING:
-            return "changing"
-        case PowerState.RUNNING:
-            return "running"
-        case _:
-            assert_never(status.power)
+        self._orders.clear()
+        self._row.show_no_agent(state, detail)

@@ -7,6 +7,7 @@ import pykka
 
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.board import VmRow
+from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall, Heard
 from tzar_actors.actors.messages import (
     FailureJudged,
     HostTrouble,
@@ -72,6 +73,8 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
         self._generation = 0
         self._actor: pykka.ActorRef[VmActor] | None = None
         self._rung: Rung | None = None
+        self._heard = Heard()
+        self._place = ""  # of the evidence of the last quarantine
 
     def on_start(self) -> None:
         """Pykka's hook."""
@@ -97,6 +100,8 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
                 return self._step(VmExcused(self._wiring.chance.draw()))
             case HostTrouble(since):
                 return self._step(HostFailed(since))
+            case EvidenceAnswer(files, lacks):
+                self._wiring.log.emit(catalogue.VmEvidence(self._vm, self._place, files, lacks))
             case VmHasCome():
                 if self._supervision.quarantines:
                     self._wiring.fleet.tell(VmIsBack(self._vm))
@@ -126,13 +131,31 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
                 self.set_timer("recover", after_s)
             case Quarantine(reason, for_s, evidence):
                 self._row.state, self._row.detail = "quarantined", reason
-                self._wiring.log.emit(catalogue.VmQuarantined(self._vm, reason, for_s, "; ".join(evidence)))
+                self._gather(reason, evidence)  # before it is turned off
+                causes = "; ".join(evidence)
+                self._wiring.log.emit(catalogue.VmQuarantined(self._vm, reason, for_s, causes, self._place))
                 self.set_timer("probation", for_s)
                 self._desired = Desired.OFF  # also for an actor that takes this one's place
                 self._tell_actor(SetDesired(Desired.OFF))
                 self._wiring.fleet.tell(VmIsQuarantined(self._vm))
             case _:
                 assert_never(command)
+
+    def _gather(self, reason: str, causes: tuple[str, ...]) -> None:
+        """Has a lane keep what shows how the VM is: of one VM the lanes do one call after the other."""
+        wiring, now = self._wiring, self.loop.now()
+        self._place = ""
+        if wiring.evidence is None or wiring.shortage(needs_spool=False) is not None:
+            return
+        wall = wiring.wall()
+        place = wiring.evidence.place(self._vm, self._row.incarnation, wall)
+        texts = {
+            "reason.txt": "\n".join([reason, "", "Its failures before, oldest first:", *causes, ""]),
+            "messages.txt": "\n".join([*self._heard.lines(now, wall), ""]),
+        }
+        self._place = str(place)
+        limit_s = wiring.call_limits.limit_s("evidence")
+        self._host.lanes.tell(EvidenceCall(self.actor_ref, self._vm, limit_s, wiring.evidence, place, texts))
 
     def _release(self) -> tuple[SuperviseCommand, ...]:
         """Its time in quarantine is over, unless the fleet wants it off anyway."""
@@ -154,7 +177,7 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
 
     def _start_actor(self) -> None:
         self._actor = VmActor.start(
-            self._wiring, self._host, self._vm, self._row, self.actor_ref, self._generation, self._desired
+            self._wiring, self._host, self._vm, self._row, self._heard, self.actor_ref, self._generation, self._desired
         )
 
     def _actor_died(self, error: str) -> None:

@@ -9,8 +9,10 @@ from typing import Any, Final
 import pykka
 
 from tzar_actors.actors.board import Board
+from tzar_actors.actors.evidence import EvidenceStore
 from tzar_actors.actors.ports import BlobStore, Gateway
 from tzar_actors.core.blame import BlamePolicy
+from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.room import Room
 from tzar_actors.core.vm import VmLimits
@@ -54,8 +56,7 @@ class HostWiring:
         vms: the names of its VMs.
         endpoint: where its agents dial.
         orphan_s: seconds without a supervisor after which its agents end; None: they park.
-        lanes: for calls; as many as VMs may boot at a time.
-        status_lane: for questions alone, so that a call that hangs blinds nobody.
+        open_lane: makes one more thread that calls the driver.
         checkpoint: the name of the checkpoint that a VM is restored to; "": there is none.
         boots_at_a_time: how many of its VMs may boot at the same time.
     """
@@ -64,16 +65,13 @@ class HostWiring:
     vms: tuple[str, ...]
     endpoint: str
     orphan_s: float | None
-    lanes: "tuple[pykka.ActorRef[Any], ...]"
-    status_lane: "pykka.ActorRef[Any]"
+    open_lane: "Callable[[], pykka.ActorRef[Any]]"
     checkpoint: str = ""
     boots_at_a_time: int = 4
-    actor: "pykka.ActorRef[Any]" = field(init=False)  # there once the fleet's actor has started it
-
-    def lane(self, vm: str) -> "pykka.ActorRef[Any]":
-        """The lane that all calls for `vm` take, one after the other."""
-        place = self.vms.index(vm) if vm in self.vms else 0
-        return self.lanes[place % len(self.lanes)]
+    # These three are there once the fleet's actor has started them.
+    actor: "pykka.ActorRef[Any]" = field(init=False)
+    lanes: "pykka.ActorRef[Any]" = field(init=False)  # for calls
+    questions: "pykka.ActorRef[Any]" = field(init=False)  # for status alone, so that a call that hangs blinds nobody
 
 
 @dataclass(slots=True)
@@ -104,6 +102,8 @@ class Wiring:
     on_trainer_exit: str
     burst_s: float = 1.5  # VMs of one host that fail within so many seconds fail at once
     probation_s: float = 600.0  # the length of a VM's first quarantine
+    call_limits: CallLimits = field(default_factory=CallLimits)
+    evidence: EvidenceStore | None = None  # None: none is kept
     chance: Chance = field(default_factory=Chance)
     dispatcher: "pykka.ActorRef[Any]" = field(init=False)
     fleet: "pykka.ActorRef[Any]" = field(init=False)

@@ -52,6 +52,7 @@ def _summary(status: "FleetStatus") -> str:
 
 def _troubles(status: "FleetStatus") -> str:
     lines = [f"\nhost {host} has a fault: {trouble}" for host, trouble in status.hosts.items() if trouble]
+    lines += [f"\nhost {host} has never answered: {', '.join(calls)}" for host, calls in status.stuck.items() if calls]
     return "".join([*lines, f"\nALARM: {status.alarm}" if status.alarm else ""])
 
 

@@ -110,7 +110,10 @@ class ResultsSoFar:
 
 @value
 class VmSnapshot:
-    """One VM at the time of the question. `state`: off, booting, idle, playing, away, failed or quarantined."""
+    """One VM at the time of the question. `state`: off, booting, idle, playing, away, failed or quarantined.
+
+    `machine_id`: the hypervisor's own id of what was booted as this incarnation.
+    """
 
     vm: str
     host: str
@@ -123,14 +126,16 @@ class VmSnapshot:
     games_played: int
     failures: int
     detail: str
+    machine_id: str = ""
 
 
 @value
 class FleetStatus:
     """The fleet at the time of the question.
 
-    `outcomes` counts since this start of the supervisor; `hosts` says of each what is wrong with it, and `alarm` why
-    nothing is played though games wait. Both are empty as long as all is well.
+    `outcomes` counts since this start of the supervisor; `hosts` says of each what is wrong with it, `stuck` which
+    calls of its driver were given up and have not come back, and `alarm` why nothing is played though games wait. All
+    three are empty as long as all is well.
     """
 
     fleet: str
@@ -146,6 +151,7 @@ class FleetStatus:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     is_draining: bool = False
     hosts: Mapping[str, str] = field(default_factory=dict)
+    stuck: Mapping[str, Sequence[str]] = field(default_factory=dict)
     alarm: str = ""
 
 

@@ -6,7 +6,7 @@ attempt is revoked when its VM is reset. Silence only frees its game for another
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, assert_never
+from typing import assert_never
 
 from tzar_actors.core.admission import refuse_reused, same_question, why_not
 from tzar_actors.core.blame import BlamePolicy, Retry, Verdict, late
@@ -53,11 +53,10 @@ from tzar_actors.core.records import (
     EvaluationRecord,
     GameEndedRecord,
 )
+from tzar_actors.core.stories import scored, story_of, story_of_lost, unscored, withdrawn
 from tzar_agent.protocol.messages import Playing, Result
 
 __all__ = ["Dispatch"]
-
-_NO_DETAILS: Final = b"\x80"  # an empty map
 
 
 class Dispatch:
@@ -202,19 +201,12 @@ class Dispatch:
         return commands
 
     def _count(self, at: float, game: Game, vm: str, incarnation: int, result: Result) -> list[DispatchCommand]:
-        status: AttemptStatus = result.status
-        reason = result.reason
-        if status == "scored" and result.fitness is None:
-            status, reason = "agent_fault", "its agent sent a score without a fitness"
-        elif status == "cancelled" and self.leases.is_recalled(vm, result.attempt):
-            status, reason = "excused", "called back: the game before it took long"
-        exit_code, tail = (result.evidence.exit_code, result.evidence.tail) if result.evidence else (None, "")
-        story = AttemptStory(result.attempt, vm, incarnation, status, result.seconds, reason, exit_code, tail)
-        if status != "scored":
+        story = story_of(result, vm, incarnation, is_recalled=self.leases.is_recalled(vm, result.attempt))
+        if story.status != "scored":
             return self._failed(at, game, story)
         game.stories.append(story)
         over = AttemptOver(game.evaluation.asked.key, game.index, story, result.fitness)
-        ended = GameEnded("scored", result.fitness, result.seconds, result.details, "", tuple(game.stories))
+        ended = scored(game, result)
         lowered = self._failures.scored(vm, incarnation, game.evaluation.asked.digest)
         self.leases.is_stopped = self._failures.alarm.is_raised
         return [over, *lowered, *self._close_game(at, game, ended)]
@@ -244,9 +236,7 @@ class Dispatch:
                 assert_never(verdict)
 
     def _end_game(self, at: float, game: Game, outcome: OutcomeName, reason: str) -> list[DispatchCommand]:
-        seconds = sum((story.seconds for story in game.stories), 0.0)  # never the integer 0: it would be encoded so
-        ended = GameEnded(outcome, None, seconds, _NO_DETAILS, reason, tuple(game.stories))
-        return self._close_game(at, game, ended)
+        return self._close_game(at, game, unscored(game, outcome, reason))
 
     def _close_game(self, at: float, game: Game, ended: GameEnded) -> list[DispatchCommand]:
         open_ = game.evaluation
@@ -257,8 +247,7 @@ class Dispatch:
             return [*commands, Keep(GameEndedRecord(open_.asked.key, game.index, ended))]
         for other in open_.games:
             if other.ended is None:
-                reason = f"its evaluation is {ended.outcome}"
-                other.ended = GameEnded("withdrawn", None, 0.0, _NO_DETAILS, reason, tuple(other.stories))
+                other.ended = withdrawn(other, ended.outcome)
                 commands.extend(self._call_off(other))
         return [*commands, *self._close_evaluation(at, open_, ended)]
 
@@ -342,6 +331,4 @@ class Dispatch:
 
     def _revoke(self, at: float, attempt: RunningAttempt, status: AttemptStatus, cause: str) -> list[DispatchCommand]:
         self.leases.forget(attempt)
-        seconds = max(0.0, at - attempt.started_at)
-        story = AttemptStory(attempt.attempt, attempt.vm, attempt.incarnation, status, seconds, cause, None, "")
-        return self._failed(at, attempt.game, story)
+        return self._failed(at, attempt.game, story_of_lost(at, attempt, status, cause))

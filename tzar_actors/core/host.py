@@ -1,9 +1,10 @@
 """One host: whether it works, and which of its VMs may boot now.
 
-Its breaker opens when the host cannot be asked, or when many of its VMs fail at once: three at least, and half of them,
-within `burst_s`. Until it is closed again no failure of a VM there counts, neither against the VM nor against what it
-played. When the host answers, one VM is booted as a trial (half open); the first VM whose agent comes, the trial or one
-that was only out of reach, closes the breaker, and a trial that fails opens it again, for twice as long.
+Its breaker opens when the host cannot be asked, when too many of its driver's calls are never answered, or when many of
+its VMs fail at once: three at least, and half of them, within `burst_s`. Until it is closed again no failure of a VM
+there counts, neither against the VM nor against what it played. When the host answers, one VM is booted as a trial
+(half open); the first VM whose agent comes, the trial or one that was only out of reach, closes the breaker, and a
+trial that fails opens it again, for twice as long.
 
 Boots: so many at a time, in the order in which they were asked for, each from its call to its agent's hello. A refusal
 for load holds back all further boots for a while. It is back-pressure, and no failure.
@@ -17,6 +18,7 @@ __all__ = [
     "AskHost",
     "BootAsked",
     "BootRefused",
+    "CallsStuck",
     "CloseBreaker",
     "CountFailure",
     "ExcuseFailure",
@@ -65,6 +67,15 @@ class BootRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class CallsStuck:
+    """More calls of the host's driver were never answered than its lanes can bear; the last began `since`."""
+
+    at: float
+    since: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class VmCame:
     """The VM's agent is here."""
 
@@ -97,7 +108,7 @@ class HostTimerFired:
     name: HostTimer
 
 
-HostEvent: TypeAlias = HostAnswered | BootAsked | BootRefused | VmCame | VmFell | VmLeft | HostTimerFired
+HostEvent: TypeAlias = HostAnswered | CallsStuck | BootAsked | BootRefused | VmCame | VmFell | VmLeft | HostTimerFired
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +195,8 @@ class Host:
         match event:
             case HostAnswered(at, error):
                 return self._answered(at, error)
+            case CallsStuck(at, since, reason):
+                return self._open(at, reason, since) if self.state == "closed" else []
             case BootAsked(_, vm):
                 self.waiting[vm] = None
                 return self._admit()

@@ -73,12 +73,16 @@ class VmRecord:
 
 @value
 class IncarnationRecord:
-    """A VM is about to boot as this incarnation, with this public key. Attempts of older ones are revoked by it."""
+    """A VM is about to boot as this incarnation, with this public key. Attempts of older ones are revoked by it.
+
+    `machine_id`: of what boots; only a VM with this id is adopted as the incarnation.
+    """
 
     vm: str
     host: str
     incarnation: int
     public_key: str
+    machine_id: str
 
 
 @value

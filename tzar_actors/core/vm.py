@@ -19,6 +19,7 @@ from tzar_actors.core.vm_events import (
     Call,
     CallDone,
     CallFailed,
+    CallUnanswered,
     CancelTimer,
     DesiredSet,
     RecoverBy,
@@ -70,11 +71,13 @@ class Vm:
     Args:
         limits: how long things may take.
         incarnation: the last one that the journal knows; 0: none.
+        machine_id: of the VM that was booted as that incarnation.
     """
 
-    def __init__(self, limits: VmLimits, incarnation: int = 0) -> None:
+    def __init__(self, limits: VmLimits, incarnation: int = 0, machine_id: str = "") -> None:
         self.limits = limits
         self.incarnation = incarnation
+        self.machine_id = self._seen_id = machine_id
         self.desired = Desired.RUNNING
         self.observed = Observed.UNKNOWN
         self.phase = AgentPhase.UNSEEN
@@ -98,10 +101,12 @@ class Vm:
                 return self._next()
             case Seen():
                 return self._seen(event)
-            case CallDone(at):
-                return self._call_done(at)
+            case CallDone(at, machine_id):
+                return self._call_done(at, machine_id)
             case CallFailed():
                 return self._call_failed(event)
+            case CallUnanswered():
+                return self._call_unanswered(event)
             case BootWithdrawn():
                 self.call, self.observed = None, Observed.OFF
                 return self._next()
@@ -168,9 +173,9 @@ class Vm:
         verb: Literal["start", "restore"] = "restore" if self._rung is Rung.RESTORE else "start"
         self._hello = self._adopting = False
         self.incarnation += 1
-        self.call = verb
+        self.machine_id, self.call = self._seen_id, verb
         self.phase = AgentPhase.NONE
-        return [Boot(verb, self.incarnation)]
+        return [Boot(verb, self.incarnation, self.machine_id)]
 
     def _begin(self, verb: Verb) -> list[VmCommand]:
         self.call = verb
@@ -181,12 +186,14 @@ class Vm:
         if self.call is not None or event.asked_at <= self._call_ended:
             return []
         observed = Observed(event.power)
-        if observed is Observed.RUNNING and (event.incarnation != self.incarnation or not event.incarnation):
+        is_ours = (event.incarnation, event.machine_id) == (self.incarnation, self.machine_id)
+        if observed is Observed.RUNNING and not (is_ours and event.incarnation):
             observed = Observed.STALE
+        self._seen_id = event.machine_id or self._seen_id
         self.observed = observed
         return self._next()
 
-    def _call_done(self, at: float) -> list[VmCommand]:
+    def _call_done(self, at: float, machine_id: str) -> list[VmCommand]:
         verb, self.call = self.call, None
         if verb is None:
             return []
@@ -199,7 +206,7 @@ class Vm:
                     return self._ready()
                 return [SetTimer("boot", self.limits.boot_timeout_s), *self._next()]
             case "create":
-                self.observed, self._rung = Observed.OFF, None
+                self.observed, self._rung, self._seen_id = Observed.OFF, None, machine_id
                 return self._next()
             case "remove":
                 self.observed = Observed.ABSENT
@@ -224,10 +231,25 @@ class Vm:
             self.observed, self.phase = Observed.RUNNING, AgentPhase.NONE  # it was asked: now it is turned off
             return [*self._silence_timers(), *self._next()]
         if event.refused or verb in ("kill", "remove", "stop"):
-            delay, self._retry_s = self._retry_s, min(_LONGEST_RETRY_S, self._retry_s * 2)
-            self._backing_off = True
-            return [SetTimer("retry", delay * (0.5 + event.jitter / 2))]
+            return self._back_off(event.jitter)
         return [*self._fail(f"{verb}: {event.reason}"), AskStatus()]
+
+    def _call_unanswered(self, event: CallUnanswered) -> list[VmCommand]:
+        verb, self.call = self.call, None
+        if verb is None:
+            return []
+        self._call_ended, self.observed = event.at, Observed.UNKNOWN
+        if verb in ("create", "start", "restore"):
+            return [*self._fail(f"{verb}: {event.reason}"), AskStatus()]
+        if verb != "stop":
+            return self._back_off(event.jitter)
+        self.phase = AgentPhase.NONE  # it was asked: if it still runs when that is known, it is turned off
+        return [*self._silence_timers(), *self._back_off(event.jitter)]
+
+    def _back_off(self, jitter: float) -> list[VmCommand]:
+        delay, self._retry_s = self._retry_s, min(_LONGEST_RETRY_S, self._retry_s * 2)
+        self._backing_off = True
+        return [SetTimer("retry", delay * (0.5 + jitter / 2))]
 
     def _agent_came(self, incarnation: int) -> list[VmCommand]:
         if incarnation != self.incarnation:

@@ -17,6 +17,7 @@ __all__ = [
     "Call",
     "CallDone",
     "CallFailed",
+    "CallUnanswered",
     "CancelTimer",
     "DesiredSet",
     "Power",
@@ -51,18 +52,23 @@ class DesiredSet:
 
 @value
 class Seen:
-    """A query said this of the VM. `asked_at`: when the query was sent; an older one than our last call is no news."""
+    """A query said this of the VM. `asked_at`: when the query was sent; an older one than our last call is no news.
+
+    `machine_id`: the hypervisor's own id of it, new when somebody made it anew under its old name.
+    """
 
     power: Power
     incarnation: int
     asked_at: float
+    machine_id: str = ""
 
 
 @value
 class CallDone:
-    """The driver call ended well at `at`."""
+    """The driver call ended well at `at`. `machine_id`: of the VM that `create` made."""
 
     at: float
+    machine_id: str = ""
 
 
 @value
@@ -75,6 +81,15 @@ class CallFailed:
     at: float
     reason: str
     refused: bool
+    jitter: float = 1.0
+
+
+@value
+class CallUnanswered:
+    """The driver call was given up at `at`: it may have done its work, may do it yet, or never. `jitter` as above."""
+
+    at: float
+    reason: str
     jitter: float = 1.0
 
 
@@ -131,6 +146,7 @@ VmEvent: TypeAlias = (
     | Seen
     | CallDone
     | CallFailed
+    | CallUnanswered
     | BootWithdrawn
     | AgentCame
     | AgentDisconnected
@@ -153,11 +169,12 @@ class Call:
 class Boot:
     """As `Call`, for a verb that delivers the identity of a new incarnation.
 
-    It waits until its host admits it, and until the incarnation is committed.
+    It waits until its host admits it, and until the incarnation is committed. `machine_id`: of the VM that boots.
     """
 
     verb: Literal["start", "restore"]
     incarnation: int
+    machine_id: str = ""
 
 
 @value

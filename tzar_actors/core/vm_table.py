@@ -15,7 +15,8 @@ class Desired(StrEnum):
 
 
 class Observed(StrEnum):
-    """What the driver last said of the VM. `stale`: it runs, but as another incarnation than the journal's last."""
+    """What the driver last said of the VM. `stale`: it runs, but as another incarnation, or another
+    machine, than the journal's last."""
 
     ABSENT = "absent"
     OFF = "off"

@@ -1,18 +1,19 @@
 """What a driver is: the few verbs with which the supervisor reaches the VMs of one host.
 
 A driver decides nothing: it does, and it says what happened. Every verb may take a minute, may raise `DriverError`
-and retries nothing. Each is called from one thread at a time for a VM, and from several for a host.
+and retries nothing. Each is called from one thread at a time for a VM, and from several for a host. One that has not
+returned within its limit (`core.call_limits`) is given up, and the next call for its VM may come while it still hangs.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tzar_agent.protocol.identity import Identity
 
-__all__ = ["Driver", "Execution", "PowerState", "VmStatus"]
+__all__ = ["Driver", "Execution", "KeepsLogs", "PowerState", "VmStatus"]
 
 
 class PowerState(StrEnum):
@@ -104,4 +105,13 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Lets go of what the driver holds open. VMs run on."""
+        ...
+
+
+@runtime_checkable
+class KeepsLogs(Protocol):
+    """What a driver offers besides when its host can read the logs of a VM, be it running or off."""
+
+    def logs(self, vm: str, limit_bytes: int) -> Mapping[str, bytes]:
+        """The ends of the VM's logs by their names, no more than `limit_bytes` of each; without VM or logs: empty."""
         ...

@@ -21,7 +21,18 @@ FakeProgram: TypeAlias = Callable[[Files, Sequence[str], float], Execution]
 """What stands for a program in a VM: it is given the VM's files, its arguments, and the time limit in seconds."""
 
 Verb: TypeAlias = Literal[
-    "create", "start", "stop", "kill", "checkpoint", "restore", "remove", "status", "push", "execute", "screenshot"
+    "create",
+    "start",
+    "stop",
+    "kill",
+    "checkpoint",
+    "restore",
+    "remove",
+    "status",
+    "push",
+    "execute",
+    "screenshot",
+    "logs",
 ]
 
 
@@ -201,6 +212,13 @@ class FakeDriver:
         if self._screen is None:
             raise self._error("it has no screen", vm, "")
         return self._screen
+
+    def logs(self, vm: str, limit_bytes: int) -> Mapping[str, bytes]:
+        """The files whose names end in `.log`."""
+        self._enter("logs", vm)
+        found = self._find(vm)
+        files = found.files if found is not None else {}
+        return {name: body[-limit_bytes:] for name, body in files.items() if name.endswith(".log")}
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -24,6 +24,7 @@ from tzar_agent.tree import FLEET_MARK, VM_MARK, end_marked
 
 __all__ = ["LocalDriver"]
 
+_CONSOLE = "console.log"
 _CONSOLE_LIMIT_BYTES = 1024 * 1024
 _CONSOLE_TAIL_BYTES = 4 * 1024  # of the console, in an error
 _END_S = 10.0  # a process that was ended at once and is still there then hangs in the system
@@ -173,6 +174,14 @@ class LocalDriver:
         """Raises: a process tree has no screen."""
         raise self._error("a local VM has no screen", vm, "Look at the agent's log, or at console.log in its folder")
 
+    def logs(self, vm: str, limit_bytes: int) -> Mapping[str, bytes]:
+        """The agent's log, and what it and its evaluator wrote to the console."""
+        with self._explained("its logs cannot be read", vm):
+            if self._folders.find(vm) is None:
+                return {}
+            files = (self._folders.path(vm) / _CONSOLE, self._folders.disk(vm) / "agent.log")
+            return {file.name: _end_of(file, limit_bytes) for file in files if file.exists()}
+
     def close(self) -> None:
         """Lets go of the agents, which run on."""
         for child in self._children.values():
@@ -182,7 +191,7 @@ class LocalDriver:
     def _boot(self, record: VmRecord, identity: Identity) -> None:
         vm = record.vm
         self._end_leftovers(vm)
-        disk, console = self._folders.disk(vm), self._folders.path(vm) / "console.log"
+        disk, console = self._folders.disk(vm), self._folders.path(vm) / _CONSOLE
         if console.exists() and console.stat().st_size > _CONSOLE_LIMIT_BYTES:
             console.unlink()
         said_before = console.stat().st_size if console.exists() else 0
@@ -281,6 +290,12 @@ def _write_secret(place: Path, text: str, beside: Path) -> None:
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _end_of(file: Path, limit_bytes: int) -> bytes:
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - limit_bytes))
+        return stream.read(limit_bytes)
 
 
 def _tail(console: Path, start: int) -> str:

@@ -40,11 +40,15 @@ from tzar_actors.events.of_vms import (
     AgentRefused,
     AgentSilent,
     DriverFailed,
+    FloodCounted,
     FrameDropped,
     HostDown,
     HostUp,
+    LaneAbandoned,
+    LaneFreed,
     PeerRejected,
     VmCreated,
+    VmEvidence,
     VmFailed,
     VmQuarantined,
     VmReady,
@@ -77,9 +81,12 @@ __all__ = [
     "EvaluatorBroken",
     "EvaluatorMended",
     "Event",
+    "FloodCounted",
     "FrameDropped",
     "HostDown",
     "HostUp",
+    "LaneAbandoned",
+    "LaneFreed",
     "Level",
     "LoopLate",
     "Message",
@@ -93,6 +100,7 @@ __all__ = [
     "TrainerConnected",
     "TrainerDisconnected",
     "VmCreated",
+    "VmEvidence",
     "VmFailed",
     "VmQuarantined",
     "VmReady",
@@ -124,6 +132,7 @@ Event: TypeAlias = (
     | VmFailed
     | VmRecovering
     | VmQuarantined
+    | VmEvidence
     | VmReleased
     | VmReset
     | VmStray
@@ -132,11 +141,14 @@ Event: TypeAlias = (
     | HostDown
     | HostUp
     | DriverFailed
+    | LaneAbandoned
+    | LaneFreed
     | AgentSilent
     | AgentDisconnected
     | AgentRefused
     | PeerRejected
     | FrameDropped
+    | FloodCounted
     | EvaluationAccepted
     | EvaluationRejected
     | EvaluationEnded

@@ -10,11 +10,15 @@ __all__ = [
     "AgentRefused",
     "AgentSilent",
     "DriverFailed",
+    "FloodCounted",
     "FrameDropped",
     "HostDown",
     "HostUp",
+    "LaneAbandoned",
+    "LaneFreed",
     "PeerRejected",
     "VmCreated",
+    "VmEvidence",
     "VmFailed",
     "VmQuarantined",
     "VmReady",
@@ -93,7 +97,10 @@ class VmRecovering:
 
 @value
 class VmQuarantined:
-    """Nothing brought the VM back: it is off for `for_s`, then has one trial. `evidence`: how it failed before."""
+    """Nothing brought the VM back: it is off for `for_s`, then has one trial. `evidence`: how it failed before.
+
+    `folder`: what more there is to see of it, once `vm_evidence` has come; empty when there is no room for that.
+    """
 
     NAME: ClassVar[str] = "vm_quarantined"
     LEVEL: ClassVar[Level] = Level.ERROR
@@ -102,6 +109,20 @@ class VmQuarantined:
     reason: str
     for_s: float
     evidence: str
+    folder: str
+
+
+@value
+class VmEvidence:
+    """The evidence of a quarantine lies in `folder`, in so many `files`. `lacks`: what it has not, and why."""
+
+    NAME: ClassVar[str] = "vm_evidence"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "VM {vm}: what is known of its failures lies in {folder}"
+    vm: str
+    folder: str
+    files: int
+    lacks: str
 
 
 @value
@@ -192,6 +213,39 @@ class DriverFailed:
 
 
 @value
+class LaneAbandoned:
+    """A driver's call was not answered in its time, `seconds`: it is given up, with the thread that waits for it.
+
+    `call` has verb and VM for people; `vm` is None when it concerned the whole host. `stuck`: how many threads wait in
+    vain in this host's driver now.
+    """
+
+    NAME: ClassVar[str] = "lane_abandoned"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "{call} was not answered within {seconds:.0f} s: {stuck} calls of host {host} are stuck"
+    vm: str | None
+    host: str
+    verb: str
+    call: str
+    seconds: float
+    stuck: int
+
+
+@value
+class LaneFreed:
+    """A driver's call that was given up was answered after `seconds`. What it said is dropped: status shows what is."""
+
+    NAME: ClassVar[str] = "lane_freed"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "{call} on host {host}, which was given up, was answered after {seconds:.0f} s"
+    vm: str | None
+    host: str
+    verb: str
+    call: str
+    seconds: float
+
+
+@value
 class AgentSilent:
     """An agent's heartbeats have been missing for so long."""
 
@@ -242,4 +296,22 @@ class FrameDropped:
     LEVEL: ClassVar[Level] = Level.WARNING
     TEXT: ClassVar[str] = "a frame of {peer} was dropped: {reason}"
     peer: str
+    reason: str
+
+
+@value
+class FloodCounted:
+    """So many events named `of` about this peer were counted within `seconds`, and not told one by one.
+
+    The first ones of each minute are told. `reason`: of the last one that was counted; `peer` is "others" for those of
+    many peers together.
+    """
+
+    NAME: ClassVar[str] = "flood_counted"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "{count} more of {of} about {peer} within {seconds:.0f} s, the last one: {reason}"
+    of: str
+    peer: str
+    count: int
+    seconds: float
     reason: str

@@ -17,6 +17,7 @@ from tzar_actors.events.catalogue import AgentRefused, FrameDropped, LoopLate, P
 from tzar_actors.events.sink import EventSink
 from tzar_actors.gateway.agent_mail import AgentMail
 from tzar_actors.gateway.authority import Authority
+from tzar_actors.gateway.complaints import Complaints
 from tzar_actors.gateway.keys import KeyPair, KeyRing
 from tzar_actors.gateway.peers import AgentPeer, Peer, Peers, Stranger, TrainerPeer
 from tzar_actors.gateway.trainers import TrainerDesk
@@ -91,7 +92,10 @@ class ControlServer:
         self._late_told_s = 0.0
         self._welcome: Callable[[], Welcome] | None = None
         self._actors: dict[str, pykka.ActorRef[Any]] = {}
-        self._authority = Authority(context, keys, lambda address: log.emit(PeerRejected(address, "unknown key")))
+        self.complaints = Complaints(loop.now, log)
+        self._authority = Authority(
+            context, keys, lambda address: self.complaints.tell(PeerRejected(address, "unknown key"))
+        )
         self._socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
         self._socket.curve_server = True
         self._socket.curve_publickey, self._socket.curve_secretkey = server.public.encode(), server.secret.encode()
@@ -127,6 +131,7 @@ class ControlServer:
         self._monitor.close()
         self._socket.close()
         self._authority.stop()
+        self.complaints.close()
 
     def attach(self, vm: str, actor: "pykka.ActorRef[Any]") -> bool:
         """What the agent of `vm` says is told to `actor`, from the hello of a connection that is there already.
@@ -189,7 +194,7 @@ class ControlServer:
             if error.errno not in (zmq.EHOSTUNREACH, zmq.EAGAIN):
                 raise
             # It is gone, or does not read: in both cases its next connection is a new start.
-            self._log.emit(FrameDropped(_name(peer), f"could not be sent: {error}"))
+            self.complaints.tell(FrameDropped(_name(peer), f"could not be sent: {error}"))
             self._lose(peer)
             return False
         return True
@@ -216,7 +221,7 @@ class ControlServer:
             try:
                 self._handle(peer, frame)
             except DecodeError as error:
-                self._log.emit(FrameDropped(_name(peer), str(error)))
+                self.complaints.tell(FrameDropped(_name(peer), str(error)))
 
     def _handle(self, peer: Peer, frame: bytes) -> None:
         match peer:
@@ -235,7 +240,7 @@ class ControlServer:
             raise DecodeError(f"a connection begins with hello, not with {message.TAG}")
         refusal = refusal_of(message, self.keys.owner(peer.public_key), message.vm in self._actors)
         if refusal is not None:
-            self._log.emit(AgentRefused(peer.address, refusal.reason))
+            self.complaints.tell(AgentRefused(peer.address, refusal.reason))
             self._send_to(peer, self._codec.encode(refusal))
             return
         actor = self._actors[message.vm]
@@ -306,6 +311,7 @@ class ControlServer:
         if late_s > self._late_told_s:
             self._log.emit(LoopLate(late_s - self._late_told_s))
             self._late_told_s = late_s
+        self.complaints.sweep()
         limit_s = self._heartbeats.interval_s * self._heartbeats.misses
         for peer in list(self.peers.agents.values()):
             silent_s = now - peer.heard_at - (late_s - peer.late_s)

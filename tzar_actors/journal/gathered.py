@@ -41,8 +41,9 @@ _VM_MADE: Final = (
     " SET host = excluded.host, machine_id = excluded.machine_id"
 )
 _VM_BOOTS: Final = (
-    "INSERT INTO vms (vm, host, incarnation, public_key) VALUES (?, ?, ?, ?) ON CONFLICT (vm) DO UPDATE"
-    " SET incarnation = excluded.incarnation, public_key = excluded.public_key"
+    "INSERT INTO vms (vm, host, machine_id, incarnation, public_key) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (vm) DO UPDATE SET machine_id = excluded.machine_id,"
+    " incarnation = excluded.incarnation, public_key = excluded.public_key"
 )
 _VM_REMOVED: Final = "UPDATE vms SET machine_id = NULL, public_key = NULL WHERE vm = ?"
 
@@ -82,8 +83,8 @@ class Gathered:
                 self._games.append((key, game, game_ended))
             case VmRecord(vm, host, machine_id):
                 self._vms.append((_VM_MADE, (vm, host, machine_id)))
-            case IncarnationRecord(vm, host, incarnation, public_key):
-                self._vms.append((_VM_BOOTS, (vm, host, incarnation, public_key)))
+            case IncarnationRecord(vm, host, incarnation, public_key, machine_id):
+                self._vms.append((_VM_BOOTS, (vm, host, machine_id, incarnation, public_key)))
             case VmRemovedRecord(vm):
                 self._vms.append((_VM_REMOVED, (vm,)))
             case _:

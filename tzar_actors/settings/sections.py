@@ -134,7 +134,11 @@ class Recovery(Section):
     boot_timeout_s: Seconds = Field(
         default=60.0, description="Seconds from a VM's start until its agent must have said hello."
     )
-
+    call_timeout_s: Seconds = Field(
+        default=60.0,
+        description="Seconds after which a driver's call that is not answered is given up. A removal has twice as long,"
+        " a creation five times, a question half; a start has boot_timeout_s more, and what asks a VM to stop 10 s.",
+    )
     probation_s: Seconds = Field(
         default=600.0,
         description="Seconds that a VM which nothing brought back stays in quarantine, until it has one trial. "

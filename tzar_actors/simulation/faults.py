@@ -31,7 +31,8 @@ class Faults:
         driver_failure: of driver calls that fail.
         driver_lie: of driver calls that say they are done, and are not.
         driver_silence: of driver calls that are answered very late.
-        driver_hang: of driver calls that are never answered. In no profile: the supervisor has no remedy for it yet.
+        driver_hang: of driver calls that are never answered; half of them do late what they were told.
+        status_hang: of questions for a host's VMs that are never answered.
         host_failure_h: of each host: all its VMs go off, and it cannot be asked for a while.
         host_unreachable_h: of each host: it cannot be asked for a while; its VMs play on.
         supervisor_kill_h: the supervisor is killed, at a record, around a commit, or while it sends.
@@ -62,6 +63,7 @@ class Faults:
     driver_lie: float = 0.0
     driver_silence: float = 0.0
     driver_hang: float = 0.0
+    status_hang: float = 0.0
     host_failure_h: float = 0.0
     host_unreachable_h: float = 0.0
     supervisor_kill_h: float = 0.0
@@ -124,6 +126,8 @@ PROFILES: Final = {
         driver_failure=0.05,
         driver_lie=0.02,
         driver_silence=0.005,
+        driver_hang=0.005,
+        status_hang=0.0005,
         host_failure_h=0.05,
         host_unreachable_h=0.2,
         supervisor_kill_h=1.0,

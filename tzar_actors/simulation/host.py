@@ -1,11 +1,13 @@
 """A simulated host: the drivers' fake with VMs in it, and the lanes that reach it, slow, refusing, lying or silent."""
 
-from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 
-from tzar_actors.actors.messages import CallAnswer, DriverCall, HostAnswer, HostQuestion
+import pykka
+
+from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
+from tzar_actors.actors.messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
 from tzar_actors.drivers.base import VmStatus
 from tzar_actors.drivers.fake import FakeDriver
 from tzar_actors.errors import DriverError
@@ -23,8 +25,13 @@ __all__ = ["SimulatedHost", "SimulatedLane"]
 
 _SECONDS: Final = {"create": 8.0, "start": 3.0, "restore": 5.0, "stop": 2.0, "kill": 0.6, "remove": 2.0}
 _STATUS_S: Final = 0.05
+_EVIDENCE_S: Final = 0.5
 _SILENT_S: Final = (60.0, 600.0)
+_EFFECT_S: Final = (0.0, 600.0)  # from a call that is never answered to what it does all the same
 _STOP_TIMEOUT_S: Final = 10.0
+
+
+Work: TypeAlias = DriverCall | HostQuestion | EvidenceCall
 
 
 class SimulatedHost:
@@ -42,6 +49,9 @@ class SimulatedHost:
         self.failed_at = float("-inf")  # when last all its VMs failed
         self.driver = FakeDriver(name, on_start=self._started, on_stop=self._stopped)
         self.laws = laws
+        self.lanes: dict[pykka.ActorRef[Any], float | None] = {}  # of this life; since when each is in a call
+        self.hung_at = float("-inf")  # when last a call began that is never answered
+        self.blinded_at: list[float] = []  # when questions were put in this life that are never answered
         self._world = surroundings
         self._outages = 0
         self._statuses: Mapping[str, VmStatus] | None = None  # what it says of its VMs, until something changes
@@ -78,6 +88,16 @@ class SimulatedHost:
             world.befall("driver lie", call.vm, call.verb)
             return ("a lie" if call.verb == "create" else None), None, False
         return self._perform(call, machine)
+
+    def late(self, call: DriverCall) -> None:
+        """A call that the supervisor has given up is about to be done: that befalls its VM."""
+        self._excuse(self.machines.get(call.vm), "its driver did late what it had been told")
+        self._world.story.tell(self.name, "does late", f"{call.verb} of {call.vm}")
+
+    def supervisor_began(self) -> None:
+        """A new life: no thread of the last one is there any more."""
+        self.lanes.clear()
+        self.blinded_at.clear()
 
     def ask(self, asked_at: float) -> HostAnswer:
         """What it says of its VMs."""
@@ -139,7 +159,7 @@ class SimulatedHost:
 
 
 class SimulatedLane(LoopActor):
-    """A `HostLane` without a thread: one call after the other, each answered when the world's time has come.
+    """A `HostLane` without a thread: each call is answered when the world's time has come, or never.
 
     Args:
         loop: of this life of the supervisor.
@@ -156,47 +176,87 @@ class SimulatedLane(LoopActor):
         self._doom = doom
         self._care = care
         self._laws = host.laws
-        self._waiting: deque[DriverCall | HostQuestion] = deque()
-        self._is_busy = False
+
+    def on_start(self) -> None:
+        """Pykka's hook: there is one thread more."""
+        self._host.lanes[self.actor_ref] = None
+
+    def on_stop(self) -> None:
+        """Pykka's hook: there is one thread less."""
+        del self._host.lanes[self.actor_ref]
 
     def on_receive(self, message: Any) -> None:
         """Pykka's hook: one call."""
-        if isinstance(message, DriverCall):
-            self._care.begins(message.vm)
-            if message.identity is not None:
-                self._laws.booted(message.vm, message.identity)
-        self._waiting.append(message)
-        if not self._is_busy:
-            self._next()
-
-    def _next(self) -> None:
-        self._is_busy = bool(self._waiting)
-        if not self._is_busy:
-            return
-        message, world = self._waiting.popleft(), self._world
-        usual_s = _SECONDS[message.verb] if isinstance(message, DriverCall) else _STATUS_S
+        work, world, faults = message.work, self._world, self._world.faults
+        self._host.lanes[self.actor_ref] = world.now
+        silence, hang = faults.driver_silence, faults.driver_hang
+        match work:
+            case DriverCall():
+                self._care.begins(work.vm, work)
+                if work.identity is not None:
+                    self._laws.booted(work.vm, work.identity)
+                usual_s = _SECONDS[work.verb]
+            case EvidenceCall():
+                self._care.begins(work.vm, work)
+                usual_s = _EVIDENCE_S
+            case _:
+                usual_s, silence, hang = _STATUS_S, 0.0, faults.status_hang
         seconds = usual_s * (0.5 + world.rng.random())
-        if world.happens(world.faults.driver_silence if isinstance(message, DriverCall) else 0.0):
+        if world.happens(silence):
             seconds = world.rng.uniform(*_SILENT_S)
-            world.befall("driver silence", self._host.name, f"{message} for {seconds:.0f} s")
-        if isinstance(message, DriverCall) and world.happens(world.faults.driver_hang):
-            world.befall("driver hang", self._host.name, message)
-            return
-        world.agenda.after(seconds, partial(self._finish, message, seconds))
+            self._befall("driver silence", work, f"for {seconds:.0f} s")
+        if world.happens(hang):
+            self._hang(work)
+        else:
+            world.agenda.after(seconds, partial(self._finish, message, seconds))
 
-    def _finish(self, message: DriverCall | HostQuestion, seconds: float) -> None:
+    def _hang(self, work: Work) -> None:
+        """It is never answered. What was asked for may be done all the same, sooner or later."""
+        if isinstance(work, HostQuestion):
+            self._host.blinded_at.append(self._world.now)
+            self._befall("status hang", work)
+            return
+        self._befall("driver hang", work)
+        self._host.hung_at = self._world.now
+        if isinstance(work, DriverCall) and self._world.rng.random() < 0.5:
+            self._world.agenda.after(self._world.rng.uniform(*_EFFECT_S), partial(self._do_late, work))
+
+    def _do_late(self, call: DriverCall) -> None:
+        self._host.late(call)
+        self._host.call(call)
+
+    def _finish(self, message: LaneWork, seconds: float) -> None:
+        work = message.work
         if self._doom.is_dead:
             # The lane died with its process. What it had asked the host to do may be done all the same.
-            if isinstance(message, DriverCall) and self._world.happens(0.5):
-                self._host.call(message)
+            if isinstance(work, DriverCall) and self._world.happens(0.5):
+                self._host.call(work)
             return
-        answer: CallAnswer | HostAnswer
-        if isinstance(message, DriverCall):
-            machine_id, error, refused = self._host.call(message)
-            self._care.ends(message.vm)
-            answer = CallAnswer(message.generation, message.verb, seconds, machine_id, error, refused)
-        else:
-            answer = self._host.ask(message.asked_at)
+        self._host.lanes[self.actor_ref] = None
         if message.reply_to.is_alive():
-            message.reply_to.tell(answer)
-        self._next()
+            message.reply_to.tell(LaneDone(message.lane, self._answer(work, seconds)))
+
+    def _answer(self, work: Work, seconds: float) -> CallAnswer | HostAnswer | EvidenceAnswer:
+        match work:
+            case DriverCall():
+                if seconds > work.limit_s:
+                    self._host.late(work)
+                machine_id, error, refused = self._host.call(work)
+                self._care.ends(work.vm, work)
+                return CallAnswer(work.generation, work.verb, seconds, machine_id, error, refused)
+            case HostQuestion(asked_at=asked_at):
+                return self._host.ask(asked_at)
+            case EvidenceCall():
+                self._care.ends(work.vm, work)
+                return EvidenceAnswer(0, "")
+            case _:
+                assert_never(work)
+
+    def _befall(self, fault: str, work: Work, detail: str = "") -> None:
+        if isinstance(work, HostQuestion):
+            self._world.befall(fault, self._host.name, detail)
+            return
+        what = work.verb if isinstance(work, DriverCall) else "evidence"
+        self._world.befall(fault, self._host.name, f"{what} of {work.vm} {detail}")
+        if (machine := self._host.machines.get(work.vm)) is not None:
+            machine.excuse("its driver did not answer")

@@ -97,7 +97,7 @@ class Laws:
             case GameEndedRecord(key, game, ended):
                 self._game_ended(key, game, ended)
                 self.keys[key].games_ended.add(game)
-            case IncarnationRecord(vm, _, incarnation, _):
+            case IncarnationRecord(vm, _, incarnation):
                 if incarnation <= max(self._incarnations.get(vm, 0), self._new_incarnations.get(vm, 0)):
                     self.broken("an incarnation is new", f"{vm} is given incarnation {incarnation} again")
                 self._new_incarnations[vm] = incarnation

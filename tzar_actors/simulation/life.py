@@ -9,10 +9,12 @@ import pykka
 
 from tzar_actors.actors.board import Board
 from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.evidence import EvidenceStore
 from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.messages import Restore
 from tzar_actors.actors.wiring import Chance, HostWiring, Wiring
 from tzar_actors.core.blame import BlamePolicy
+from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.vm import VmLimits
 from tzar_actors.events import catalogue
@@ -29,9 +31,9 @@ from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES, PROTOCOL_VERSION, W
 if TYPE_CHECKING:
     from tzar_actors.simulation.watch import Care, Watch
 
-__all__ = ["Life", "Terms"]
+__all__ = ["BOOTS_AT_A_TIME", "Life", "Terms"]
 
-_BOOTS_AT_A_TIME: Final = 4
+BOOTS_AT_A_TIME: Final = 4
 _WALL: Final = 1_790_000_000.0  # seconds since 1970 when the world begins
 _QUEUE_LIMIT: Final = 1_000_000
 
@@ -46,6 +48,7 @@ class Terms:
         interval_s: between two heartbeats.
         misses: of them until somebody is silent.
         vm_limits: how long VMs may take.
+        call_limits: how long driver calls may take.
         intensity: how often they may fail.
         time_limit_s: of a game.
         stall_s: without progress until a game has stalled.
@@ -56,6 +59,7 @@ class Terms:
     interval_s: float
     misses: int
     vm_limits: VmLimits
+    call_limits: CallLimits
     intensity: RestartIntensity
     time_limit_s: float
     stall_s: float | None
@@ -81,6 +85,12 @@ class _Log:
             case catalogue.VmQuarantined(vm, _):
                 self._laws.quarantined.add(vm)
                 self._watch.quarantined(vm)
+            case catalogue.HostDown(host):
+                self._watch.host_down(host)
+            case catalogue.HostUp(host):
+                self._watch.host_up(host)
+            case catalogue.LaneAbandoned(str(vm)):
+                self._watch.care.given_up(vm)
             case catalogue.VmReady(vm, incarnation):
                 self._watch.ready(vm, incarnation)
             case catalogue.VmStarted(vm):
@@ -157,6 +167,8 @@ class Life:
             queue_limit=_QUEUE_LIMIT,
             drain_grace_s=60.0,
             on_trainer_exit="linger",
+            evidence=EvidenceStore(terms.journal.with_name("evidence"), terms.journal.with_name("events.jsonl")),
+            call_limits=terms.call_limits,
             chance=Chance(
                 draw=rng.random,
                 keys=lambda: KeyPair(f"{rng.getrandbits(128):032x}", "secret"),
@@ -193,5 +205,6 @@ class Life:
         def lane() -> "pykka.ActorRef[Any]":
             return SimulatedLane.start(self.loop, world, host, self.doom, care)
 
-        lanes = tuple(lane() for _ in range(_BOOTS_AT_A_TIME))
-        return HostWiring(host.name, tuple(host.machines), "simulated", None, lanes, lane())
+        host.supervisor_began()
+        vms = tuple(host.machines)
+        return HostWiring(host.name, vms, "simulated", None, lane, boots_at_a_time=BOOTS_AT_A_TIME)

@@ -1,8 +1,10 @@
 """The laws of time: looked at every few seconds of the world. Nobody waits for ever, and no VM is forgotten."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, get_args
 
+from tzar_actors.core.call_limits import CallLimits, LaneVerb
+from tzar_actors.core.lanes import CALLS_CAP, CALLS_WINDOW_S, STATUS_CAP, STATUS_WINDOW_S
 from tzar_actors.simulation.host import SimulatedHost
 from tzar_actors.simulation.laws import Laws
 from tzar_actors.simulation.machine import Machine
@@ -19,31 +21,37 @@ class Limits:
     Args:
         boot_timeout_s: from an identity to a hello.
         grace_s: from a broken connection to a failed VM.
+        call_limits: of driver calls.
         longest_delay_s: before a restart.
         time_limit_s: of a game.
         restarts: failures within `window_s` that are answered by a restart on one rung.
         window_s: that a failure counts.
         rungs: of the ladder.
+        lanes: of a host, with the one for its status.
     """
 
     def __init__(
         self,
         boot_timeout_s: float,
         grace_s: float,
+        call_limits: CallLimits,
         longest_delay_s: float,
         time_limit_s: float,
         restarts: int,
         window_s: float,
         rungs: int,
+        lanes: int,
     ) -> None:
         self.boot_timeout_s = boot_timeout_s
         self.grace_s = grace_s
         self.idle_s = 45.0
         self.idle_after_loss_s = time_limit_s + 90.0  # nobody knows that an order was lost until its game must be over
-        self.forgotten_s = boot_timeout_s + grace_s + 2 * longest_delay_s + 90.0
-        self.call_s = 1200.0  # a driver call may be silent for minutes; one that never ends is forgotten with its VM
+        self.status_s = call_limits.limit_s("status")
+        self.forgotten_s = boot_timeout_s + grace_s + 2 * longest_delay_s + 90.0 + self.status_s
+        self.call_s = max(call_limits.limit_s(verb) for verb in get_args(LaneVerb)) + 10.0
         self.open_s = 3 * 3600.0
         self.rungs = rungs
+        self.lanes = lanes
         self.restarts = restarts
         self.window_s = window_s
 
@@ -58,14 +66,21 @@ class Care:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.under_way: dict[str, float] = {}  # since when
         self.ended: dict[str, float] = {}  # when
+        self._calls: dict[str, object] = {}
         self._clock = clock
 
-    def begins(self, vm: str) -> None:
-        """A call for `vm` waits or is done."""
-        self.under_way[vm] = self._clock()
+    def begins(self, vm: str, call: object) -> None:
+        """`call` for `vm` is being done."""
+        self.under_way[vm], self._calls[vm] = self._clock(), call
 
-    def ends(self, vm: str) -> None:
+    def ends(self, vm: str, call: object) -> None:
         """It was answered."""
+        if self._calls.get(vm) is call:
+            self.given_up(vm)
+
+    def given_up(self, vm: str) -> None:
+        """Nobody waits for the answer any more."""
+        self._calls.pop(vm, None)
         self.under_way.pop(vm, None)
         self.ended[vm] = self._clock()
 
@@ -97,7 +112,8 @@ class Watch:
         self._machines = machines
         self._idle_since: dict[str, float] = {}
         self._alone_since: dict[str, float] = {}
-        self._host_away_since: dict[str, float] = {}
+        self._down: set[str] = set()  # hosts whose breaker is open
+        self._down_at: dict[str, float] = {}  # when it was opened last
         self._ready_at: dict[str, float] = {}
         self._ready: dict[str, tuple[int, float]] = {}
         self._ladder: dict[str, tuple[int, tuple[float, ...]]] = {}  # by VM: the rung, and failures on it that count
@@ -110,6 +126,8 @@ class Watch:
         self._ready.clear()
         self._idle_since.clear()
         self._alone_since.clear()
+        self._down.clear()
+        self._down_at.clear()
         return self.care
 
     def look(self) -> None:
@@ -122,6 +140,7 @@ class Watch:
             self._look_at(vm, machine, now, has_fresh)
         self._look_at_the_oldest(now)
         for host in self._hosts.values():
+            self._look_at_lanes(host, now)
             for vm, found in host.driver.vms.items():
                 if found.is_ours and vm not in self._machines:
                     self._laws.broken("no VM is leaked", f"{vm} on {host.name} belongs to nobody")
@@ -130,6 +149,15 @@ class Watch:
         """The supervisor says that this VM's agent is there."""
         self._ready_at.setdefault(vm, self._world.now)
         self._ready[vm] = (incarnation, self._world.now)
+
+    def host_down(self, host: str) -> None:
+        """The supervisor says that this host has a fault."""
+        self._down.add(host)
+        self._down_at[host] = self._world.now
+
+    def host_up(self, host: str) -> None:
+        """The supervisor says that it works again."""
+        self._down.discard(host)
 
     def quarantined(self, vm: str) -> None:
         """The supervisor says that nothing helps this VM. Should it try again, it may do so from the beginning."""
@@ -143,7 +171,9 @@ class Watch:
             self._laws.broken("a healthy VM is not given up", f"{vm}: {cause}")
         self._came_too_early(machine, cause, now)
         ready_at = self._ready_at.pop(vm, now)
-        if now - self._hosts[machine.host].failed_at < self.limits.window_s:
+        host = machine.host
+        since_fault_s = now - max(self._hosts[host].failed_at, self._down_at.get(host, float("-inf")))
+        if since_fault_s < self.limits.window_s or host in self._down:
             return
         rung, recent = self._ladder.get(vm, (0, ()))
         if now - ready_at >= self.limits.window_s:
@@ -162,7 +192,7 @@ class Watch:
     def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool) -> None:
         guest, limits = machine.guest, self.limits
         is_free = guest is not None and guest.is_idle and not machine.is_frozen and vm not in self.care.under_way
-        if is_free and has_fresh:
+        if is_free and has_fresh and not self._is_out_of_reach(self._hosts[machine.host], now):
             idle_s = now - self._idle_since.setdefault(vm, now)
             limit_s = limits.idle_s if machine.excused_until <= now else limits.idle_after_loss_s
             if idle_s > limit_s:
@@ -181,7 +211,7 @@ class Watch:
             (guest is not None and guest.is_sound)
             or (began is not None and now - began < limits.call_s)
             or vm in self._laws.quarantined
-            or self._hosts[machine.host].driver.unreachable
+            or self._is_out_of_reach(self._hosts[machine.host], now)
         ):
             self._alone_since.pop(vm, None)
             return
@@ -189,6 +219,26 @@ class Watch:
         alone_s = now - max(since, care.ended.get(vm, since))
         if alone_s > limits.forgotten_s:
             self._laws.broken("no VM is forgotten", f"nobody has cared for {vm} for {alone_s:.0f} s")
+
+    def _look_at_lanes(self, host: SimulatedHost, now: float) -> None:
+        idle = sum(since is None for since in host.lanes.values())
+        if idle > self.limits.lanes:
+            self._laws.broken("no lane is leaked", f"{idle} lanes of {host.name} have nothing to do")
+
+    def _is_out_of_reach(self, host: SimulatedHost, now: float) -> bool:
+        """Nobody can care for its VMs: it cannot be asked, all its lanes are in calls, or its trials hang."""
+        limits = self.limits
+        if (
+            host.driver.unreachable
+            or sum(now - at < STATUS_WINDOW_S + limits.status_s for at in host.blinded_at) > STATUS_CAP
+        ):
+            return True
+        if host.name in self._down and now - host.hung_at < 2 * limits.call_s:
+            return True
+        in_calls = [now - since for since in host.lanes.values() if since is not None]
+        busy = sum(seconds < limits.call_s for seconds in in_calls)
+        stuck = sum(limits.call_s <= seconds < CALLS_WINDOW_S + limits.call_s for seconds in in_calls)
+        return busy >= limits.lanes - 1 - max(0, stuck - CALLS_CAP)
 
     def _look_at_the_oldest(self, now: float) -> None:
         oldest = next(iter(self._laws.open.values()), None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.vm import VmLimits
 from tzar_actors.errors import TzarError
@@ -19,7 +20,7 @@ from tzar_actors.simulation.agenda import Agenda
 from tzar_actors.simulation.faults import Faults
 from tzar_actors.simulation.host import SimulatedHost
 from tzar_actors.simulation.laws import Laws
-from tzar_actors.simulation.life import Life, Terms
+from tzar_actors.simulation.life import BOOTS_AT_A_TIME, Life, Terms
 from tzar_actors.simulation.machine import Machine
 from tzar_actors.simulation.network import Network
 from tzar_actors.simulation.story import Broken, Killed, Story, ViolationError
@@ -267,6 +268,7 @@ def _terms(journal: Path, rng: Random) -> Terms:
             reconnect_grace_s=heartbeat.reconnect_grace_s,
             settle_s=recovery.window_s,
         ),
+        call_limits=CallLimits(recovery.call_timeout_s, recovery.boot_timeout_s),
         intensity=RestartIntensity(
             recovery.restarts, recovery.window_s, recovery.first_delay_s, recovery.longest_delay_s
         ),
@@ -279,11 +281,13 @@ def _limits(terms: Terms) -> Limits:
     return Limits(
         terms.vm_limits.boot_timeout_s,
         terms.vm_limits.reconnect_grace_s,
+        terms.call_limits,
         terms.intensity.longest_delay_s,
         terms.time_limit_s,
         terms.intensity.limit,
         terms.intensity.window_s,
         rungs=2,
+        lanes=BOOTS_AT_A_TIME + 1,
     )
 
 

@@ -1,0 +1,38 @@
+"""Where servers listen, and how that is written."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import zmq
+
+from tzar_actors.errors import SupervisorError
+
+__all__ = ["bound", "reachable", "tcp"]
+
+Server = TypeVar("Server")
+
+
+def bound(make: Callable[[int], Server], port: int, *, chosen: bool) -> Server:
+    """A server on `port`; when that is taken and nobody chose it, on another. Agents that dial it then are reset.
+
+    Raises:
+        SupervisorError: the port that was chosen is taken.
+    """
+    try:
+        return make(port)
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EADDRINUSE:
+            raise
+        if chosen:
+            raise SupervisorError(f"port {port} is in use by another program: choose another in [fleet]") from error
+        return make(0)
+
+
+def tcp(address: str, port: int | str) -> str:
+    """The endpoint of this port on an IP address or a name."""
+    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
+
+
+def reachable(endpoint: str) -> str:
+    """An endpoint that listens everywhere, as this machine dials it."""
+    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
