@@ -45,6 +45,7 @@ class Gateway:
         self.world = world
         self.actors: dict[str, Any] = {}
         self.playing: dict[str, Play] = {}
+        self.ordered: list[str] = []  # attempts that went to agents
         self.here: dict[str, int] = {}  # the incarnation of each agent that is connected
         self.desk = self
         self.delivered: list[Any] = []
@@ -67,6 +68,7 @@ class Gateway:
     def send(self, vm, message):
         if vm in self.here and isinstance(message, Play):
             self.playing[vm] = message
+            self.ordered.append(message.attempt)
         return vm in self.here
 
     def watch(self, vm, order, time_limit_s):

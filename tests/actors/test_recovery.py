@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tzar_actors.actors.messages import AgentResult, SetDesired, Shut
+from tzar_actors.actors.messages import AgentOverdue, AgentResult, SetDesired, Shut
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.errors import DriverError
 from tzar_actors.events import catalogue
@@ -55,6 +55,16 @@ def test_a_game_whose_vm_left_while_its_actor_was_being_replaced_is_played_elsew
 
 
 # --- an attempt that was revoked
+
+
+def test_an_order_that_crosses_the_news_of_its_vms_failure_is_never_sent(world):
+    world.start(vms=1)
+    world.gateway.actors["vm-1"].tell(AgentOverdue("1.1", 30.0))  # its actor fails the VM before the order is there
+    world.submit("g")
+    world.run_until(lambda: world.gateway.playing)
+    (lost,) = world.of(catalogue.AttemptLost)
+    assert world.gateway.ordered == [world.gateway.playing["vm-1"].attempt] != [lost.attempt]
+    assert incarnations(world) == {"vm-1": 2}
 
 
 @pytest.mark.promise(1, "exactly one outcome")

@@ -1,12 +1,12 @@
 """Games ordered ahead of short ones: how many, when, and what becomes of them when the VM fails or the game is long."""
 
 import pytest
-from asking import asked, kinds, lost, reported, steps, submitted
+from asking import asked, kinds, lost, playing, reported, steps, submitted
 
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.dispatch import Dispatch
 from tzar_actors.core.dispatch_commands import AttemptOver, Keep, SendPlay, SendRecall, SetRecall
-from tzar_actors.core.dispatch_events import FleetChanged, RecallDue, VmGone, VmReady
+from tzar_actors.core.dispatch_events import FleetChanged, RecallDue, VmAway, VmGone, VmReady
 from tzar_actors.core.evaluation import AttemptStory
 from tzar_actors.core.records import AttemptEndedRecord
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
@@ -145,6 +145,26 @@ def test_what_waits_behind_a_long_game_is_called_back_and_played_elsewhere():
     assert machine.leases.orders_of("a") == [first]
     assert [game.stories[-1].status for game in open_.values()] == ["excused"] * len(rest)
     assert {game.avoid for game in open_.values()} == {frozenset("a")}  # where the long game is, not where it failed
+
+
+def test_what_waits_at_an_agent_whose_connection_stood_is_called_back_when_its_actor_was_replaced():
+    machine, commands = a_fast_fleet("a", "b")
+    first, *rest = kinds(commands, SendPlay)[:8]
+    machine.step(VmAway("a"))
+    machine.step(reported("a", first.attempt, first.evaluation, seconds=0.001))
+    second, *waiting = rest
+    now_playing = playing(second.attempt, second.evaluation)
+    called_back, *others = machine.step(VmReady(2.0, "a", 1, now_playing, room=8))
+    assert called_back == SendRecall("a", tuple(play.attempt for play in waiting))
+    assert {each.story.status for each in kinds(others, AttemptOver)} == {"excused"}
+    assert machine.leases.orders_of("a") == [second.attempt]
+
+
+def test_an_agent_that_had_one_order_is_called_nothing_back():
+    machine, commands = a_fast_fleet("a", games=3, seconds=60.0)
+    (play,) = kinds(commands, SendPlay)
+    machine.step(VmAway("a"))
+    assert machine.step(VmReady(2.0, "a", 1, playing(play.attempt, play.evaluation), room=8)) == []
 
 
 def test_the_look_for_long_games_ends_when_nothing_waits():

@@ -64,7 +64,7 @@ from tzar_actors.core.vm_events import (
     VmCommand,
     VmEvent,
 )
-from tzar_actors.core.vm_table import Desired
+from tzar_actors.core.vm_table import AgentPhase, Desired
 from tzar_actors.drivers.base import PowerState, VmStatus
 from tzar_actors.events import catalogue
 from tzar_agent.protocol.identity import Identity
@@ -129,7 +129,8 @@ class VmActor(MachineActor[VmCommand]):
             case AgentResult():
                 return self._result(message)
             case Order(play):
-                if self._wiring.gateway.send(self._vm, play):
+                # One that crossed the news of the VM's failure is revoked, or will be: it must not be played.
+                if self._machine.phase is AgentPhase.READY and self._wiring.gateway.send(self._vm, play):
                     self._orders[play.attempt] = play
                     if len(self._orders) == 1:
                         self._show_playing(play)

@@ -125,6 +125,15 @@ class Leases:
         row = list(state.orders) if state.incarnation else [attempt.attempt for attempt in self.of(vm)]
         return row if state.is_faulty else row[1:]
 
+    def call_back(self, vm: str, known: Collection[str]) -> list[DispatchCommand]:
+        """Asks for the orders again that waited at `vm` and are not among what its agent names, which is `known`.
+
+        An agent drops what waits with its connection, and names it in no hello. But it has it still if the connection
+        stood, and only this VM's actor was replaced.
+        """
+        waited = [name for name in self.waiting_at(vm) if name not in known]
+        return [SendRecall(vm, tuple(waited))] if waited else []
+
     def unknown_to(
         self, vm: str, incarnation: int, known: Collection[str]
     ) -> list[tuple[RunningAttempt, AttemptStatus, str]]:
