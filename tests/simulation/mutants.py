@@ -8,7 +8,7 @@ import pytest
 from tzar_actors.actors import vm_actor as vm_actor_module
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.dispatcher import Dispatcher
-from tzar_actors.actors.messages import AgentOverdue, TimerRang
+from tzar_actors.actors.messages import AgentHello, AgentOverdue, TimerRang
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.vm_supervisor import VmSupervisor
 from tzar_actors.core import dispatch as dispatch_module
@@ -22,6 +22,7 @@ from tzar_actors.core.queue import GameQueue
 from tzar_actors.core.records import EvaluationRecord
 from tzar_actors.core.restart import Failed, GiveUp, Restart, RestartIntensity
 from tzar_actors.core.supervise import Recover
+from tzar_actors.core.vm_orders import VmOrders
 from tzar_actors.journal.journal import Journal
 from tzar_actors.simulation.faults import Faults
 
@@ -37,6 +38,7 @@ class Mutant:
         vms: of its fleet.
         minutes: that it runs.
         seeds: that are tried; one of them must show the bug.
+        is_short: games last milliseconds, and orders go ahead.
     """
 
     put_in: Callable[[pytest.MonkeyPatch], None]
@@ -45,6 +47,7 @@ class Mutant:
     vms: int = 4
     minutes: float = 30.0
     seeds: tuple[int, ...] = (1, 2, 3)
+    is_short: bool = False
 
 
 def not_held(*commands):
@@ -232,6 +235,36 @@ def finished_only_when_it_counts(original):
     return finished
 
 
+def nothing(original):
+    return lambda self, *arguments, **more: []
+
+
+def nobody_was_called_back(original):
+    return lambda self, vm, attempt: False
+
+
+def what_waited_is_forgotten(original):
+    def unknown_to(self, vm, *rest):
+        waited = self.waiting_at(vm)
+        return [found for found in original(self, vm, *rest) if found[0].attempt not in waited]
+
+    return unknown_to
+
+
+def successors_believe_that_nothing_is_played(original):
+    def decide(self, message):
+        if isinstance(message, AgentHello) and self._generation:
+            message = AgentHello(replace(message.hello, playing=None))
+        return original(self, message)
+
+    return decide
+
+
+def as_much_as_there_is_room_for(original):
+    return lambda self: self.room
+
+
+STRUCK = Faults(struck_ahead=0.05)
 KILLS = Faults(supervisor_kill_h=30.0)
 RESETS = Faults(vm_hang_h=10.0, vm_crash_h=4.0, message_doubled=0.05)
 LATE = Faults(supervisor_kill_h=20.0, vm_crash_h=20.0, message_lost=0.05)
@@ -275,10 +308,10 @@ MUTANTS = {
     ),
     "what an agent does not know of stays leased": Mutant(
         wrapping(Leases, "unknown_to", nothing_unknown_is_lost),
-        "no genome is lost",
+        "what no agent has is given again",
         LATE,
         minutes=40.0,
-        seeds=(1, 2),
+        seeds=tuple(range(1, 9)),
     ),
     "a retry goes to the same VM": Mutant(
         wrapping(GameQueue, "take", whoever_asks), "a retry goes elsewhere", Faults(evaluator_crash=0.1)
@@ -307,7 +340,7 @@ MUTANTS = {
     ),
     "a lease is lost when its VmActor is replaced": Mutant(
         wrapping(Dispatch, "step", forgotten_with_its_actor),
-        "no genome is lost",
+        "what no agent has is given again",
         Faults(actor_bug_h=6.0),
     ),
     "submissions are not journalled": Mutant(
@@ -338,6 +371,49 @@ MUTANTS = {
         "no healthy VM waits while games do",
         Faults(message_lost=0.05),
         minutes=60.0,
+    ),
+    "what waited counts as lost": Mutant(
+        wrapping(Leases, "waiting_at", nothing),
+        "what only waited counts for nothing",
+        STRUCK,
+        minutes=1.0,
+        is_short=True,
+    ),
+    "what was called back is taken for the trainer's cancel": Mutant(
+        wrapping(Leases, "is_recalled", nobody_was_called_back),
+        "what only waited counts for nothing",
+        minutes=1.0,
+        is_short=True,
+    ),
+    "what waited is forgotten when its agent comes again": Mutant(
+        wrapping(Leases, "unknown_to", what_waited_is_forgotten),
+        "what no agent has is given again",
+        STRUCK,
+        minutes=2.0,
+        seeds=tuple(range(1, 9)),
+        is_short=True,
+    ),
+    "what waited is not called back when its VmActor is replaced": Mutant(
+        wrapping(Leases, "call_back", nothing),
+        "nothing is played for nobody",
+        STRUCK,
+        minutes=2.0,
+        seeds=tuple(range(1, 9)),
+        is_short=True,
+    ),
+    "a VmActor that takes another's place is not told what is played": Mutant(
+        wrapping(VmActor, "decide", successors_believe_that_nothing_is_played),
+        "what is played is not lost",
+        STRUCK,
+        minutes=2.0,
+        seeds=tuple(range(1, 9)),
+        is_short=True,
+    ),
+    "nothing is called back from behind a long game": Mutant(
+        wrapping(Leases, "recall", nothing), "nothing waits behind a long game", minutes=1.0, is_short=True
+    ),
+    "long games are ordered ahead as well": Mutant(
+        wrapping(VmOrders, "depth", as_much_as_there_is_room_for), "one game at a time, unless games are short"
     ),
     "a VM that finished is not idle": Mutant(
         wrapping(Leases, "vm_finished", finished_only_when_it_counts), "no healthy VM waits while games do"

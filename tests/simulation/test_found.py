@@ -24,6 +24,16 @@ def test_a_hello_of_an_agent_that_fell_silent_is_not_believed_when_its_host_can_
     run_world(83, PROFILES["heavy"].scaled(3.0), vms=4, minutes=15.0)
 
 
+@pytest.mark.parametrize("seed", [9, 18, 28, 31])
+def test_an_order_that_was_given_back_just_before_its_connection_broke_counts_for_nothing(seed, run_world):
+    run_world(seed, Faults(struck_ahead=0.01), minutes=1.0, is_short=True)
+
+
+@pytest.mark.parametrize("seed", [3, 8, 77])
+def test_nothing_is_ordered_behind_a_game_that_has_lasted_long_already(seed, run_world):
+    run_world(seed, PROFILES["heavy"].scaled(3.0), minutes=10.0, is_short=True)
+
+
 @pytest.mark.xfail(reason="a driver call has no time limit: its VM and its lane wait for ever", strict=True)
 def test_a_driver_call_that_never_ends_leaves_no_vm_alone(run_world):
     run_world(1, Faults(driver_hang=0.2, vm_crash_h=4.0), minutes=60.0)

@@ -207,9 +207,9 @@ class Leases:
         return commands
 
     def is_recalled(self, vm: str, attempt: str) -> bool:
-        """Whether this order was asked for again."""
+        """Whether this order was asked for again. An earlier supervisor has done what it did for a reason as well."""
         state = self._vms.get(vm)
-        return state is not None and attempt in state.recalled
+        return not attempt.startswith(f"{self.epoch}.") or (state is not None and attempt in state.recalled)
 
     def vm_away(self, vm: str) -> None:
         """`vm` is given nothing until it is ready again."""
@@ -296,7 +296,8 @@ class Leases:
         while self._fast:
             vm = next(iter(self._fast))
             state = self._vms[vm]
-            for _ in range(state.depth() - len(state.orders)):
+            is_long = at - state.turn_at >= _RECALL_S  # what it plays: what would wait behind it would be called back
+            for _ in range(0 if is_long else state.depth() - len(state.orders)):
                 if len(queue) <= len(self._fleet) or (game := queue.take_ahead()) is None:
                     return
                 self._order(at, vm, state, game, commands)

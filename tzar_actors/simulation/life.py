@@ -77,11 +77,13 @@ class _Log:
             case catalogue.AttemptDropped(attempt, _, reason):
                 self._laws.dropped(attempt, reason)
             case catalogue.VmFailed(vm, _, cause):
+                self._laws.ahead.given_up.add(vm)
                 self._watch.gave_up(vm, cause)
             case catalogue.VmQuarantined(vm, _):
                 self._laws.quarantined.add(vm)
                 self._watch.quarantined(vm)
             case catalogue.VmReady(vm, incarnation):
+                self._laws.ahead.given_up.discard(vm)
                 self._watch.ready(vm, incarnation)
             case catalogue.VmStarted(vm):
                 self._laws.quarantined.discard(vm)

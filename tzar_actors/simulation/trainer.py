@@ -118,6 +118,7 @@ class Trainer:
     def _cancel(self, key: str) -> None:
         if key in self.open and self._gateway is not None:
             self._world.story.tell(self.name, "cancels", key)
+            self._laws.keys[key].is_cancelled = True
             self._gateway.desk.said(self, CancelEvaluations((key,)))
 
     def _saw(self, outcome: EvaluationEnded) -> None:

@@ -23,7 +23,7 @@ from tzar_actors.simulation.life import Life, Terms
 from tzar_actors.simulation.machine import Machine
 from tzar_actors.simulation.network import Network
 from tzar_actors.simulation.story import Broken, Killed, Story, ViolationError
-from tzar_actors.simulation.surroundings import Surroundings
+from tzar_actors.simulation.surroundings import GameLengths, Surroundings
 from tzar_actors.simulation.trainer import Trainer
 from tzar_actors.simulation.watch import LOOK_EACH_S, Limits, Watch
 
@@ -49,11 +49,22 @@ class World:
         hosts: that carry them.
         faults: how often what goes wrong.
         folder: where the journal lies; empty.
+        games: how long they last.
+        depth: evaluations that each trainer keeps open; None: enough for every VM.
         is_digested: whether the story's digest is wanted.
     """
 
     def __init__(
-        self, seed: int, vms: int, hosts: int, faults: Faults, folder: Path, *, is_digested: bool = False
+        self,
+        seed: int,
+        vms: int,
+        hosts: int,
+        faults: Faults,
+        folder: Path,
+        *,
+        games: GameLengths | None = None,
+        depth: int | None = None,
+        is_digested: bool = False,
     ) -> None:
         self.seed = seed
         clock = VirtualClock()
@@ -61,6 +72,8 @@ class World:
         self.story = Story(clock, is_digested=is_digested)
         network = Network(agenda, Random(f"{seed} network"), faults, self.story)
         self.surroundings = Surroundings(agenda, Random(f"{seed} world"), faults, network, self.story)
+        self.surroundings.games = games or GameLengths()
+        self.surroundings.strike = self._strike
         names = [f"vm-{number:04d}" for number in range(1, vms + 1)]
         self.laws = Laws(self.surroundings, names)
         pids = count(1000)
@@ -72,7 +85,7 @@ class World:
             self.machines[vm] = host.machines[vm] = Machine(self.surroundings, vm, host.name, self.laws, pids)
         for host in self.hosts.values():
             host.driver.add_foreign(f"{host.name}-of-somebody-else", is_running=True)
-        depth = 2 * vms // _TRAINERS + 4
+        depth = depth or 2 * vms // _TRAINERS + 4
         self.trainers = [
             Trainer(self.surroundings, f"trainer-{n + 1}", Random(f"{seed} trainer {n}"), depth, self.laws)
             for n in range(_TRAINERS)
@@ -204,6 +217,16 @@ class World:
             machine.excuse("its actor was hit")
             self.surroundings.befall("actor bug", machine.vm)
             self.life.hit(machine.vm)
+
+    def _strike(self, vm: str) -> None:
+        machine = self.machines[vm]
+        of_machines = (self._crash, self._freeze, self._cut, self._hit_actor, Machine.agent_crash)
+        if self.surroundings.is_calm:
+            return
+        if self.surroundings.happens(1 / (1 + len(of_machines))):
+            self._doom()
+        else:
+            self.surroundings.rng.choice(of_machines)(machine)
 
     def _doom(self) -> None:
         if self.life is not None and self.life.doom.moment is None:
