@@ -11,6 +11,7 @@ from tzar_actors.actors.dispatcher import Dispatcher
 from tzar_actors.actors.messages import AgentHello, AgentOverdue, TimerRang
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.vm_supervisor import VmSupervisor
+from tzar_actors.actors.wiring import Wiring
 from tzar_actors.core import dispatch as dispatch_module
 from tzar_actors.core import failures as failures_module
 from tzar_actors.core.blame import Verdict
@@ -21,9 +22,11 @@ from tzar_actors.core.leases import Leases
 from tzar_actors.core.queue import GameQueue
 from tzar_actors.core.records import EvaluationRecord
 from tzar_actors.core.restart import Failed, GiveUp, Restart, RestartIntensity
+from tzar_actors.core.room import Room
 from tzar_actors.core.supervise import Recover
 from tzar_actors.core.vm_orders import VmOrders
 from tzar_actors.journal.journal import Journal
+from tzar_actors.simulation.disk import SimulatedReserve
 from tzar_actors.simulation.faults import Faults
 
 
@@ -264,6 +267,18 @@ def as_much_as_there_is_room_for(original):
     return lambda self: self.room
 
 
+def never_enough_again(original):
+    def disk_seen(self, free_bytes):
+        return self if self.is_low else original(self, free_bytes)
+
+    return disk_seen
+
+
+def there_is_room_always(original):
+    return lambda self, *, needs_spool: None
+
+
+FULL = Faults(disk_full_h=12.0)
 STRUCK = Faults(struck_ahead=0.05)
 KILLS = Faults(supervisor_kill_h=30.0)
 RESETS = Faults(vm_hang_h=10.0, vm_crash_h=4.0, message_doubled=0.05)
@@ -414,6 +429,20 @@ MUTANTS = {
     ),
     "long games are ordered ahead as well": Mutant(
         wrapping(VmOrders, "depth", as_much_as_there_is_room_for), "one game at a time, unless games are short"
+    ),
+    "new work is taken though the disk is full": Mutant(
+        wrapping(Wiring, "shortage", there_is_room_always), "a full disk takes no new work", FULL
+    ),
+    "a disk that was full stays full": Mutant(
+        wrapping(Room, "disk_seen", never_enough_again), "nothing is refused without a reason", FULL
+    ),
+    "the reserve is not used": Mutant(
+        wrapping(SimulatedReserve, "make_room", nothing), "the supervisor ends only when it is killed", FULL
+    ),
+    "what was accepted is refused when the disk is full": Mutant(
+        wrapping(Journal, "answer", knows_no_answer),
+        "what is accepted is never refused",
+        replace(FULL, trainer_death_h=60.0),
     ),
     "a VM that finished is not idle": Mutant(
         wrapping(Leases, "vm_finished", finished_only_when_it_counts), "no healthy VM waits while games do"

@@ -94,6 +94,8 @@ class Laws:
                 self._attempted(record)
             case EvaluationRecord(asked, _):
                 self._new_accepted.append(asked.key)
+                if (disk := self._world.disk) is not None and disk.is_known_to_be_short:
+                    self.broken("a full disk takes no new work", f"{asked.key} was accepted")
             case AttemptEndedRecord(key, game, story):
                 self._settle(key, game, story)
             case GameEndedRecord(key, game, ended):
@@ -166,7 +168,11 @@ class Laws:
 
     def rejected(self, trainer: str, message: Rejected) -> None:
         """A trainer is refused."""
-        self.broken("nothing is refused without a reason", f"{trainer}: {message}")
+        if self.keys[message.key].accepted_at is not None:
+            self.broken("what is accepted is never refused", f"{trainer}: {message}")
+        disk = self._world.disk
+        if message.code != "disk_full" or disk is None or disk.is_known_to_be_roomy:
+            self.broken("nothing is refused without a reason", f"{trainer}: {message}")
 
     def delivered(self, trainer: str, key: str, encoded: bytes, *, is_there: bool) -> EvaluationEnded:
         """A trainer is handed an outcome. Returns it."""

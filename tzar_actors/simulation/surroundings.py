@@ -14,6 +14,7 @@ from tzar_actors.simulation.network import Network
 from tzar_actors.simulation.story import Story
 
 if TYPE_CHECKING:
+    from tzar_actors.simulation.disk import SimulatedDisk
     from tzar_actors.simulation.gateway import SimulatedGateway
 
 __all__ = ["GameLengths", "Genomes", "Surroundings"]
@@ -88,6 +89,7 @@ class Surroundings:
         story: what happened.
         games: how long they last.
         strike: something befalls this VM, or all who have to do with it; set by the world.
+        disk: that of the state folder; None: it is never full.
         gateway: of the supervisor's present life; None: there is none just now.
         counts: the faults that happened, by name.
     """
@@ -99,6 +101,7 @@ class Surroundings:
     story: Story
     genomes: Genomes = field(default_factory=Genomes)
     games: GameLengths = field(default_factory=GameLengths)
+    disk: "SimulatedDisk | None" = None
     strike: Callable[[str], None] = lambda vm: None
     gateway: "SimulatedGateway | None" = None
     counts: Counter[str] = field(default_factory=Counter)

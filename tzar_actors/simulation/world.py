@@ -16,6 +16,7 @@ from tzar_actors.errors import TzarError
 from tzar_actors.loop.waiter import VirtualClock
 from tzar_actors.settings.sections import Heartbeat, Recovery
 from tzar_actors.simulation.agenda import Agenda
+from tzar_actors.simulation.disk import SimulatedDisk
 from tzar_actors.simulation.faults import Faults
 from tzar_actors.simulation.host import SimulatedHost
 from tzar_actors.simulation.laws import Laws
@@ -36,6 +37,7 @@ _AWAY_S: Final = (0.5, 20.0)  # between two lives of the supervisor
 _HANG_S: Final = (2.0, 240.0)
 _CUT_S: Final = (0.5, 60.0)
 _OUTAGE_S: Final = (10.0, 400.0)
+_LITTLE_BYTES: Final = 500_000_000  # too little for new work, and enough for what was accepted
 _MOMENTS: Final = ("record", "before commit", "after commit", "send")
 _DRAIN_S: Final = 4 * 3600.0
 
@@ -74,6 +76,7 @@ class World:
         self.surroundings = Surroundings(agenda, Random(f"{seed} world"), faults, network, self.story)
         self.surroundings.games = games or GameLengths()
         self.surroundings.strike = self._strike
+        self.surroundings.disk = SimulatedDisk(self.surroundings) if faults.disk_full_h else None
         names = [f"vm-{number:04d}" for number in range(1, vms + 1)]
         self.laws = Laws(self.surroundings, names)
         pids = count(1000)
@@ -163,6 +166,7 @@ class World:
                 (faults.host_failure_h, partial(self._fail, host)),
                 (faults.host_unreachable_h, partial(self._hide, host)),
             )
+        self._haunt((faults.disk_full_h, self._fill_disk))
         for trainer in self.trainers:
             self._haunt((faults.trainer_death_h, trainer.die))
         self._haunt((faults.supervisor_kill_h, self._doom))
@@ -217,6 +221,11 @@ class World:
             machine.excuse("its actor was hit")
             self.surroundings.befall("actor bug", machine.vm)
             self.life.hit(machine.vm)
+
+    def _fill_disk(self) -> None:
+        rng, disk = self.surroundings.rng, self.surroundings.disk
+        if disk is not None:
+            disk.run_short(rng.uniform(*_OUTAGE_S), 0 if rng.random() < 0.7 else _LITTLE_BYTES)
 
     def _strike(self, vm: str) -> None:
         machine = self.machines[vm]
