@@ -54,6 +54,7 @@ class Gateway:
         self.world = world
         self.actors: dict[str, Any] = {}
         self.playing: dict[str, Play] = {}
+        self.ordered: list[str] = []  # attempts that went to agents
         self.here: dict[str, int] = {}  # the incarnation of each agent that is connected
         self.came_again: dict[str, int] = {}  # those that connect as soon as they are expected
         self.desk = self
@@ -79,6 +80,7 @@ class Gateway:
     def send(self, vm, message):
         if vm in self.here and isinstance(message, Play):
             self.playing[vm] = message
+            self.ordered.append(message.attempt)
         return vm in self.here
 
     def watch(self, vm, order, time_limit_s):

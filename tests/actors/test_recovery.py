@@ -1,14 +1,15 @@
 """How the actors bring VMs back, and against whom what they see is counted."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from tzar_actors.actors.messages import AgentResult, SetDesired, Shut
+from tzar_actors.actors.messages import AgentHello, AgentOverdue, AgentResult, SetDesired, Shut
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.errors import DriverError
 from tzar_actors.events import catalogue
-from tzar_agent.protocol.messages import Result
+from tzar_agent.protocol.messages import PROTOCOL_VERSION, Hello, Playing, Result
 
 
 def incarnations(world):
@@ -43,6 +44,15 @@ def test_an_actor_that_is_replaced_keeps_its_vm_and_the_game_that_is_played_ther
     assert not world.of(catalogue.AttemptLost)
 
 
+def test_what_a_new_actor_is_told_of_its_agent_goes_with_the_turns_there():
+    first, second, third = (Playing(f"1.{n}", "g", n, bytes(32)) for n in (1, 2, 3))
+    hello = Hello(PROTOCOL_VERSION, "vm-1", 1, "test", 7, first, (), 16)
+    told = AgentHello(hello, (second, third))
+    assert told.after("1.1") == AgentHello(replace(hello, playing=second), (third,))
+    assert told.after("1.2") == AgentHello(hello, (third,)), "it was called back"
+    assert told.after("1.1").after("1.2").after("1.3") == AgentHello(replace(hello, playing=None))
+
+
 def test_a_game_whose_vm_left_while_its_actor_was_being_replaced_is_played_elsewhere(world):
     world.start(vms=2)
     world.submit("g")
@@ -55,6 +65,16 @@ def test_a_game_whose_vm_left_while_its_actor_was_being_replaced_is_played_elsew
 
 
 # --- an attempt that was revoked
+
+
+def test_an_order_that_crosses_the_news_of_its_vms_failure_is_never_sent(world):
+    world.start(vms=1)
+    world.gateway.actors["vm-1"].tell(AgentOverdue("1.1", 30.0))  # its actor fails the VM before the order is there
+    world.submit("g")
+    world.run_until(lambda: world.gateway.playing)
+    (lost,) = world.of(catalogue.AttemptLost)
+    assert world.gateway.ordered == [world.gateway.playing["vm-1"].attempt] != [lost.attempt]
+    assert incarnations(world) == {"vm-1": 2}
 
 
 @pytest.mark.promise(1, "exactly one outcome")

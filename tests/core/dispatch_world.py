@@ -18,7 +18,7 @@ from tzar_actors.core.dispatch_commands import (
     SendPlay,
     SendRecall,
 )
-from tzar_actors.core.dispatch_events import FleetChanged, Reported, Submitted, VmReady
+from tzar_actors.core.dispatch_events import FleetChanged, Reported, Submitted, VmAway, VmReady
 from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
 from tzar_actors.core.records import (
     AttemptEndedRecord,
@@ -163,8 +163,8 @@ class World:
                 assert len(agent.orders) < agent.room
                 agent.orders.append(Playing(attempt, evaluation.key, game, evaluation.digest))
             case SendRecall(vm, attempts):
-                agent = self.agents[vm]
-                assert agent.orders[0].attempt not in attempts
+                agent = self.agents[vm]  # it may have dropped them with its connection
+                assert agent.playing is None or agent.playing.attempt not in attempts
                 agent.called_back.update(attempts)
             case Acknowledge(vm, attempt):
                 self.agents[vm].kept.pop(attempt, None)
@@ -197,6 +197,13 @@ class World:
         self.step(VmReady(self.now, vm, agent.incarnation, agent.playing, tuple(agent.kept), agent.room))
         for finished in tuple(agent.kept.values()):
             self.report(vm, finished)
+
+    def replace_the_actor(self, vm):
+        """The actor of `vm` dies, and its successor finds the connection of the agent as it was."""
+        agent = self.agents[vm]
+        self.step(VmAway(vm))
+        self.step(VmReady(self.now, vm, agent.incarnation, agent.playing, tuple(agent.kept), agent.room))
+        self.give_back(vm)
 
     def finish(self, vm, status, **changes):
         """The agent's game ends; the result is kept, and sent if somebody hears it."""

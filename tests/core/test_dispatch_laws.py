@@ -76,6 +76,15 @@ class DispatchLaws(RuleBasedStateMachine):
         self.world.agents[vm].lose_the_connection()
         self.world.step(VmAway(vm))
 
+    @precondition(lambda self: self.in_state("ready"))
+    @rule(data=st.data())
+    def replace_the_actor(self, data):
+        vm = data.draw(st.sampled_from(self.in_state("ready")))
+        self.world.replace_the_actor(vm)
+        agent, state = self.world.agents[vm], self.world.machine.leases._vms[vm]
+        if agent.state == "ready":  # not reset in the meantime
+            assert [order.attempt for order in agent.orders] == list(state.orders), "it plays nothing for nobody"
+
     @precondition(lambda self: self.in_state("ready", "away"))
     @rule(data=st.data())
     def go_silent(self, data):
@@ -223,7 +232,11 @@ class DispatchLaws(RuleBasedStateMachine):
         assert not machine.leases.is_stopped
         games = [g for e in machine.evaluations.values() for g in e.games if g.state == "queued"]
         for vm in machine.leases._idle:
-            assert all(vm in game.avoid and fleet - game.avoid for game in games)
+            here = (vm, self.world.agents[vm].incarnation)
+            for game in games:
+                waits_for_another = game.trouble and game.trouble.fresh and here in game.trouble.seen
+                assert vm in game.avoid
+                assert fleet - game.avoid or waits_for_another
 
     @invariant()
     def whatever_is_leased_to_a_vm_that_is_here_is_played_there_or_on_its_way(self):

@@ -1,13 +1,14 @@
 """Games ordered ahead of short ones: how many, when, and what becomes of them when the VM fails or the game is long."""
 
 import pytest
-from asking import asked, kinds, lost, reported, steps, submitted
+from asking import asked, kinds, lost, playing, reported, steps, submitted
 
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.dispatch import Dispatch
 from tzar_actors.core.dispatch_commands import AttemptOver, Keep, SendPlay, SendRecall, SetRecall
-from tzar_actors.core.dispatch_events import FleetChanged, RecallDue, VmGone, VmReady
+from tzar_actors.core.dispatch_events import FleetChanged, RecallDue, VmAway, VmGone, VmReady
 from tzar_actors.core.evaluation import AttemptStory
+from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
 from tzar_actors.core.records import AttemptEndedRecord
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
 
@@ -145,6 +146,60 @@ def test_what_waits_behind_a_long_game_is_called_back_and_played_elsewhere():
     assert machine.leases.orders_of("a") == [first]
     assert [game.stories[-1].status for game in open_.values()] == ["excused"] * len(rest)
     assert {game.avoid for game in open_.values()} == {frozenset("a")}  # where the long game is, not where it failed
+
+
+def test_what_waits_at_an_agent_whose_connection_stood_is_called_back_when_its_actor_was_replaced():
+    machine, commands = a_fast_fleet("a", "b")
+    first, *rest = kinds(commands, SendPlay)[:8]
+    machine.step(VmAway("a"))
+    machine.step(reported("a", first.attempt, first.evaluation, seconds=0.001))
+    second, *waiting = rest
+    now_playing = playing(second.attempt, second.evaluation)
+    called_back, *others = machine.step(VmReady(2.0, "a", 1, now_playing, room=8))
+    assert called_back == SendRecall("a", tuple(play.attempt for play in waiting))
+    assert {each.story.status for each in kinds(others, AttemptOver)} == {"excused"}
+    assert machine.leases.orders_of("a") == [second.attempt]
+
+
+def test_an_agent_that_had_one_order_is_called_nothing_back():
+    machine, commands = a_fast_fleet("a", games=3, seconds=60.0)
+    (play,) = kinds(commands, SendPlay)
+    machine.step(VmAway("a"))
+    assert machine.step(VmReady(2.0, "a", 1, playing(play.attempt, play.evaluation), room=8)) == []
+
+
+def test_nothing_is_ordered_behind_a_game_that_has_lasted_long_already():
+    machine, _ = a_fast_fleet("a", "b", games=2)
+    assert [len(machine.leases.orders_of(vm)) for vm in "ab"] == [1, 1]
+    late = [submitted(asked(f"l{i:02d}", genome=f"l{i:02d}"), at=1.2) for i in range(20)]
+    assert kinds(steps(machine, *late), SendPlay) == []
+    (first,) = machine.leases.orders_of("a")
+    result = reported("a", first, machine.attempts[first].game.evaluation.asked, at=1.2, seconds=0.001)
+    assert len(plays_of(machine.step(result), "a")) == 8
+
+
+def test_an_order_that_an_agent_gives_back_over_a_new_connection_counts_for_nothing():
+    machine, commands = a_fast_fleet("a", "b", games=30)
+    first, second, *rest = kinds(commands, SendPlay)[:8]
+    machine.step(RecallDue(1.051))
+    kept = tuple(play.attempt for play in rest)  # given back, and the news lost with the connection
+    machine.step(VmAway("a"))
+    machine.step(VmReady(1.1, "a", 1, playing(first.attempt, first.evaluation), kept, room=8))
+    assert machine.evaluations[second.evaluation.key].games[0].stories[-1].status == "excused"
+    for play in rest:
+        machine.step(reported("a", play.attempt, play.evaluation, status="cancelled", at=1.2, seconds=0.0))
+        assert machine.evaluations[play.evaluation.key].games[0].stories[-1].status == "excused"
+
+
+def test_what_an_earlier_supervisor_called_back_counts_for_nothing():
+    machine = Dispatch(3, BlamePolicy(1, 2))
+    evaluation = asked("k")
+    open_ = OpenEvaluation(evaluation, 0.0)
+    open_.games = [Game(open_, 0)]
+    machine.restore(0.0, open_, [RunningAttempt("2.7", open_.games[0], "a", 1, 0.0)])
+    machine.step(VmReady(0.1, "a", 1, kept=("2.7",), room=8))
+    machine.step(reported("a", "2.7", evaluation, status="cancelled", at=0.2, seconds=0.0))
+    assert [story.status for story in open_.games[0].stories] == ["excused"]
 
 
 def test_the_look_for_long_games_ends_when_nothing_waits():

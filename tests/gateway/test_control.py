@@ -218,6 +218,16 @@ def test_the_successor_of_an_actor_is_told_what_the_agent_plays(gateway, hello):
     assert successor.messages == [AgentHello(replace(hello("vm-1"), playing=playing))]
 
 
+def test_the_successor_of_an_actor_is_told_what_waits_at_the_agent(gateway, hello):
+    _, first = gateway.agent("vm-1")
+    for attempt in ("1.1", "1.2", "1.3"):
+        gateway.control.send("vm-1", play(attempt))
+    successor = type(first)()
+    assert gateway.control.attach("vm-1", successor)
+    row = [Playing(attempt, "a", 0, b"d" * 32) for attempt in ("1.1", "1.2", "1.3")]
+    assert successor.messages == [AgentHello(replace(hello("vm-1"), playing=row[0]), (row[1], row[2]))]
+
+
 def test_a_result_that_comes_while_an_actor_is_replaced_is_told_to_its_successor(gateway, hello):
     peer, first = gateway.agent("vm-1")
     gateway.control.send("vm-1", play("1.1"))

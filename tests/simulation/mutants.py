@@ -9,9 +9,10 @@ from tzar_actors.actors import seeing as seeing_module
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.dispatcher import Dispatcher
 from tzar_actors.actors.host_lanes import HostLanes
-from tzar_actors.actors.messages import AgentOverdue, TimerRang
+from tzar_actors.actors.messages import AgentHello, AgentOverdue, TimerRang
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.vm_supervisor import VmSupervisor
+from tzar_actors.actors.wiring import Wiring
 from tzar_actors.core import dispatch as dispatch_module
 from tzar_actors.core import failures as failures_module
 from tzar_actors.core.blame import Verdict
@@ -23,8 +24,11 @@ from tzar_actors.core.leases import Leases
 from tzar_actors.core.queue import GameQueue
 from tzar_actors.core.records import EvaluationRecord
 from tzar_actors.core.restart import Failed, GiveUp, Restart, RestartIntensity
+from tzar_actors.core.room import Room
 from tzar_actors.core.supervise import Recover
+from tzar_actors.core.vm_orders import VmOrders
 from tzar_actors.journal.journal import Journal
+from tzar_actors.simulation.disk import SimulatedReserve
 from tzar_actors.simulation.faults import Faults
 
 
@@ -39,6 +43,7 @@ class Mutant:
         vms: of its fleet.
         minutes: that it runs.
         seeds: that are tried; one of them must show the bug.
+        is_short: games last milliseconds, and orders go ahead.
     """
 
     put_in: Callable[[pytest.MonkeyPatch], None]
@@ -47,6 +52,7 @@ class Mutant:
     vms: int = 4
     minutes: float = 30.0
     seeds: tuple[int, ...] = (1, 2, 3)
+    is_short: bool = False
 
 
 def not_held(*commands):
@@ -246,6 +252,48 @@ def keeps_what_came_back(original):
     return carry_out
 
 
+def nothing(original):
+    return lambda self, *arguments, **more: []
+
+
+def nobody_was_called_back(original):
+    return lambda self, vm, attempt: False
+
+
+def what_waited_is_forgotten(original):
+    def unknown_to(self, vm, *rest):
+        waited = self.waiting_at(vm)
+        return [found for found in original(self, vm, *rest) if found[0].attempt not in waited]
+
+    return unknown_to
+
+
+def successors_believe_that_nothing_is_played(original):
+    def decide(self, message):
+        if isinstance(message, AgentHello) and self._generation:
+            message = AgentHello(replace(message.hello, playing=None))
+        return original(self, message)
+
+    return decide
+
+
+def as_much_as_there_is_room_for(original):
+    return lambda self: self.room
+
+
+def never_enough_again(original):
+    def disk_seen(self, free_bytes):
+        return self if self.is_low else original(self, free_bytes)
+
+    return disk_seen
+
+
+def there_is_room_always(original):
+    return lambda self, *, needs_spool: None
+
+
+FULL = Faults(disk_full_h=12.0)
+STRUCK = Faults(struck_ahead=0.05)
 KILLS = Faults(supervisor_kill_h=30.0)
 RESETS = Faults(vm_hang_h=10.0, vm_crash_h=4.0, message_doubled=0.05)
 LATE = Faults(supervisor_kill_h=20.0, vm_crash_h=20.0, message_lost=0.05)
@@ -289,10 +337,10 @@ MUTANTS = {
     ),
     "what an agent does not know of stays leased": Mutant(
         wrapping(Leases, "unknown_to", nothing_unknown_is_lost),
-        "no genome is lost",
+        "what no agent has is given again",
         LATE,
         minutes=40.0,
-        seeds=(1, 2),
+        seeds=tuple(range(1, 9)),
     ),
     "a retry goes to the same VM": Mutant(
         wrapping(GameQueue, "take", whoever_asks), "a retry goes elsewhere", Faults(evaluator_crash=0.1)
@@ -321,7 +369,7 @@ MUTANTS = {
     ),
     "a lease is lost when its VmActor is replaced": Mutant(
         wrapping(Dispatch, "step", forgotten_with_its_actor),
-        "no genome is lost",
+        "what no agent has is given again",
         Faults(actor_bug_h=6.0),
     ),
     "submissions are not journalled": Mutant(
@@ -366,6 +414,63 @@ MUTANTS = {
         "no lane is leaked",
         Faults(driver_silence=0.5, vm_crash_h=12.0),
         minutes=90.0,
+    ),
+    "what waited counts as lost": Mutant(
+        wrapping(Leases, "waiting_at", nothing),
+        "what only waited counts for nothing",
+        STRUCK,
+        minutes=1.0,
+        is_short=True,
+    ),
+    "what was called back is taken for the trainer's cancel": Mutant(
+        wrapping(Leases, "is_recalled", nobody_was_called_back),
+        "what only waited counts for nothing",
+        minutes=1.0,
+        is_short=True,
+    ),
+    "what waited is forgotten when its agent comes again": Mutant(
+        wrapping(Leases, "unknown_to", what_waited_is_forgotten),
+        "what no agent has is given again",
+        STRUCK,
+        minutes=2.0,
+        seeds=tuple(range(1, 9)),
+        is_short=True,
+    ),
+    "what waited is not called back when its VmActor is replaced": Mutant(
+        wrapping(Leases, "call_back", nothing),
+        "nothing is played for nobody",
+        STRUCK,
+        minutes=2.0,
+        seeds=tuple(range(1, 9)),
+        is_short=True,
+    ),
+    "a VmActor that takes another's place is not told what is played": Mutant(
+        wrapping(VmActor, "decide", successors_believe_that_nothing_is_played),
+        "what is played is not lost",
+        STRUCK,
+        minutes=2.0,
+        seeds=tuple(range(1, 9)),
+        is_short=True,
+    ),
+    "nothing is called back from behind a long game": Mutant(
+        wrapping(Leases, "recall", nothing), "nothing waits behind a long game", minutes=1.0, is_short=True
+    ),
+    "long games are ordered ahead as well": Mutant(
+        wrapping(VmOrders, "depth", as_much_as_there_is_room_for), "one game at a time, unless games are short"
+    ),
+    "new work is taken though the disk is full": Mutant(
+        wrapping(Wiring, "shortage", there_is_room_always), "a full disk takes no new work", FULL
+    ),
+    "a disk that was full stays full": Mutant(
+        wrapping(Room, "disk_seen", never_enough_again), "nothing is refused without a reason", FULL
+    ),
+    "the reserve is not used": Mutant(
+        wrapping(SimulatedReserve, "make_room", nothing), "the supervisor ends only when it is killed", FULL
+    ),
+    "what was accepted is refused when the disk is full": Mutant(
+        wrapping(Journal, "answer", knows_no_answer),
+        "what is accepted is never refused",
+        replace(FULL, trainer_death_h=60.0),
     ),
     "a VM that finished is not idle": Mutant(
         wrapping(Leases, "vm_finished", finished_only_when_it_counts), "no healthy VM waits while games do"

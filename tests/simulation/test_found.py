@@ -42,3 +42,13 @@ def test_hosts_that_never_answer_for_their_status_lose_no_vm(seed, run_world):
     faults = Faults(status_hang=0.02, vm_crash_h=6.0, supervisor_kill_h=2.0, driver_lie=0.05)
     world = run_world(seed, faults, vms=4, hosts=2, minutes=60.0)
     assert world.surroundings.counts["status hang"] > 2
+
+
+@pytest.mark.parametrize("seed", [9, 18, 28, 31])
+def test_an_order_that_was_given_back_just_before_its_connection_broke_counts_for_nothing(seed, run_world):
+    run_world(seed, Faults(struck_ahead=0.01), minutes=1.0, is_short=True)
+
+
+@pytest.mark.parametrize("seed", [3, 8, 77])
+def test_nothing_is_ordered_behind_a_game_that_has_lasted_long_already(seed, run_world):
+    run_world(seed, PROFILES["heavy"].scaled(3.0), minutes=10.0, is_short=True)

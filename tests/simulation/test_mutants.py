@@ -6,7 +6,7 @@ from mutants import MUTANTS
 from tzar_actors.simulation.story import ViolationError
 
 # Many bugs show in the same worlds.
-WORLDS = {f"{mutant.faults} {mutant.vms} {mutant.minutes}": mutant for mutant in MUTANTS.values()}
+WORLDS = {f"{each.faults} {each.vms} {each.minutes} {each.is_short}": each for each in MUTANTS.values()}
 WORLDS = {f"world {place}": mutant for place, mutant in enumerate(WORLDS.values())}
 
 
@@ -14,7 +14,7 @@ def laws_broken(run_world, mutant):
     """The laws that break in the worlds of `mutant`, until the one that is expected does."""
     for seed in mutant.seeds:
         try:
-            run_world(seed, mutant.faults, vms=mutant.vms, minutes=mutant.minutes)
+            run_world(seed, mutant.faults, vms=mutant.vms, minutes=mutant.minutes, is_short=mutant.is_short)
         except ViolationError as violation:
             yield violation
             if violation.law == mutant.law:

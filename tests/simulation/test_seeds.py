@@ -31,3 +31,13 @@ def test_a_world_of_three_hosts_with_heavy_faults_is_lawful(seed, run_world):
 def test_a_supervisor_that_is_killed_all_the_time_loses_nothing(seed, run_world):
     world = run_world(seed, Faults(supervisor_kill_h=60.0, vm_crash_h=2.0, trainer_death_h=5.0), vms=3, minutes=12.0)
     assert world.lives > 2
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_full_disk_refuses_new_work_plays_what_was_accepted_and_goes_on_when_there_is_room(seed, run_world):
+    faults = Faults(disk_full_h=10.0, supervisor_kill_h=10.0 * (seed % 2), trainer_death_h=6.0 * (seed % 3))
+    world = run_world(seed, faults, vms=3, minutes=30.0)
+    assert set(world.laws.outcomes) == {"scored"}
+    short = world.surroundings.counts["disk full"] + world.surroundings.counts["disk low"]
+    assert short == 0 or sum(trainer.refused for trainer in world.trainers) > 0 or world.lives > 1
+    assert world.surroundings.disk.spent <= world.surroundings.counts["disk full"]

@@ -1,6 +1,7 @@
 """What the actors are told by the edges and by each other. What one machine alone understands stands in core."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import pykka
@@ -12,7 +13,7 @@ from tzar_actors.core.vm_events import Verb
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import VmStatus
 from tzar_agent.protocol.identity import Identity
-from tzar_agent.protocol.messages import Hello, Play, Result
+from tzar_agent.protocol.messages import Hello, Play, Playing, Result
 from tzar_agent.protocol.value import value
 
 __all__ = [
@@ -66,9 +67,15 @@ class TimerRang:
 
 @value
 class AgentHello:
-    """Your agent is here."""
+    """Your agent is here. `behind`: what waits there behind what it plays, if it was here before you were."""
 
     hello: Hello
+    behind: tuple[Playing, ...] = ()
+
+    def after(self, attempt: str) -> "AgentHello":
+        """What would be said now that the agent has reported `attempt`."""
+        row = [order for order in (self.hello.playing, *self.behind) if order is not None and order.attempt != attempt]
+        return AgentHello(replace(self.hello, playing=row[0] if row else None), tuple(row[1:]))
 
 
 @value

@@ -1,7 +1,6 @@
 """One VM: steps its machine, calls its driver, and speaks with its agent."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, assert_never
 
 import pykka
@@ -65,10 +64,10 @@ from tzar_actors.core.vm_events import (
     VmCommand,
     VmEvent,
 )
-from tzar_actors.core.vm_table import Desired
+from tzar_actors.core.vm_table import AgentPhase, Desired
 from tzar_actors.events import catalogue
 from tzar_agent.protocol.identity import Identity
-from tzar_agent.protocol.messages import Hello, Play
+from tzar_agent.protocol.messages import Play
 
 __all__ = ["VmActor"]
 
@@ -108,7 +107,7 @@ class VmActor(MachineActor[VmCommand]):
         self._generation = generation
         self._machine = Vm(wiring.vm_limits, row.incarnation, row.machine_id)
         self._machine.desired = desired
-        self._hello: Hello | None = None  # kept up to date until the dispatcher is told
+        self._hello: AgentHello | None = None  # kept up to date until the dispatcher is told
         self._orders: dict[str, Play] = {}  # what its agent was ordered and has not reported, in order
         self._booted_at: float | None = None
         self._waiting_boot: Boot | None = None  # for its host to admit it
@@ -133,7 +132,8 @@ class VmActor(MachineActor[VmCommand]):
             case AgentResult():
                 return self._result(message)
             case Order(play):
-                if self._wiring.gateway.send(self._vm, play):
+                # One that crossed the news of the VM's failure is revoked, or will be: it must not be played.
+                if self._machine.phase is AgentPhase.READY and self._wiring.gateway.send(self._vm, play):
                     self._orders[play.attempt] = play
                     if len(self._orders) == 1:
                         self._row.show_playing(play.attempt, play.evaluation, play.game)
@@ -143,7 +143,7 @@ class VmActor(MachineActor[VmCommand]):
             case VmObserved():
                 return self._step(seen(message))
             case AgentHello(hello):
-                self._hello = hello
+                self._hello = message
                 return self._step(AgentCame(hello.incarnation))
             case AgentLeft():
                 self.log(catalogue.AgentDisconnected(self._vm))
@@ -252,8 +252,8 @@ class VmActor(MachineActor[VmCommand]):
             self._row.show_playing(following.attempt, following.evaluation, following.game)
         elif was_first:
             self._show_idle()
-        if self._hello is not None and self._hello.playing and self._hello.playing.attempt == result.attempt:
-            self._hello = replace(self._hello, playing=None)
+        if self._hello is not None:
+            self._hello = self._hello.after(result.attempt)
         self._row.games_played += result.status != "cancelled"
         if has_fault:  # said first, or the dispatcher would give it the next game, only to lose that as well
             self._wiring.dispatcher.tell(VmAway(self._vm))
@@ -263,7 +263,7 @@ class VmActor(MachineActor[VmCommand]):
         return ()
 
     def _report_ready(self, incarnation: int, adopted: bool) -> None:
-        hello = self._hello
+        hello, self._hello = self._hello.hello if self._hello else None, None
         playing, kept, room = (hello.playing, hello.kept, hello.room) if hello else (None, (), 1)
         pid = hello.pid if hello else 0
         self._row.pid = pid

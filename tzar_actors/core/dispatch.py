@@ -270,7 +270,7 @@ class Dispatch:
     def _vm_ready(self, event: VmReady) -> list[DispatchCommand]:
         at, vm, incarnation, playing = event.at, event.vm, event.incarnation, event.playing
         known = {*event.kept, playing.attempt} if playing else event.kept
-        commands: list[DispatchCommand] = []
+        commands = self.leases.call_back(vm, known)
         for attempt, status, cause in self.leases.unknown_to(vm, incarnation, known):
             if attempt.attempt in self.attempts:  # else called off with an evaluation that ended just now
                 commands.extend(self._revoke(at, attempt, status, cause))

@@ -125,6 +125,15 @@ class Leases:
         row = list(state.orders) if state.incarnation else [attempt.attempt for attempt in self.of(vm)]
         return row if state.is_faulty else row[1:]
 
+    def call_back(self, vm: str, known: Collection[str]) -> list[DispatchCommand]:
+        """Asks for the orders again that waited at `vm` and are not among what its agent names, which is `known`.
+
+        An agent drops what waits with its connection, and names it in no hello. But it has it still if the connection
+        stood, and only this VM's actor was replaced.
+        """
+        waited = [name for name in self.waiting_at(vm) if name not in known]
+        return [SendRecall(vm, tuple(waited))] if waited else []
+
     def unknown_to(
         self, vm: str, incarnation: int, known: Collection[str]
     ) -> list[tuple[RunningAttempt, AttemptStatus, str]]:
@@ -198,9 +207,9 @@ class Leases:
         return commands
 
     def is_recalled(self, vm: str, attempt: str) -> bool:
-        """Whether this order was asked for again."""
+        """Whether this order was asked for again. An earlier supervisor has done what it did for a reason as well."""
         state = self._vms.get(vm)
-        return state is not None and attempt in state.recalled
+        return not attempt.startswith(f"{self.epoch}.") or (state is not None and attempt in state.recalled)
 
     def vm_away(self, vm: str) -> None:
         """`vm` is given nothing until it is ready again."""
@@ -287,7 +296,8 @@ class Leases:
         while self._fast:
             vm = next(iter(self._fast))
             state = self._vms[vm]
-            for _ in range(state.depth() - len(state.orders)):
+            is_long = at - state.turn_at >= _RECALL_S  # what it plays: what would wait behind it would be called back
+            for _ in range(0 if is_long else state.depth() - len(state.orders)):
                 if len(queue) <= len(self._fleet) or (game := queue.take_ahead()) is None:
                     return
                 self._order(at, vm, state, game, commands)

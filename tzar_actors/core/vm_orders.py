@@ -34,20 +34,21 @@ class VmOrders:
         """Its agent is here; it plays `playing`, or nothing, and takes `room` orders at once."""
         if self.incarnation != incarnation:
             self.pace_s = None
+        self.recalled &= self.attempts  # of what may still be on its way here
         self.incarnation, self.is_here, self.room = incarnation, True, room
         self.orders = {} if playing is None else {playing: None}
-        self.recalled.clear()
         self.is_faulty = False
         self.is_alone = playing is not None
 
     def finish(self, at: float, attempt: str, seconds: float | None, *, is_faulty: bool) -> bool:
         """`attempt` is played no longer; see `Leases.vm_finished`. False: it was not ordered."""
+        self.recalled.discard(attempt)
         if attempt not in self.orders:
             return False
+        if attempt == next(iter(self.orders)):  # what is given back from behind it changes no turn
+            self.turn_at = at
         del self.orders[attempt]
         self.is_faulty = self.is_faulty or is_faulty
-        self.recalled.discard(attempt)
-        self.turn_at = at
         if seconds is not None:
             pace_s = self.pace_s
             # One slow game is believed at once, fast ones by and by: what waits behind a slow one waits for long.

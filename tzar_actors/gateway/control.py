@@ -142,7 +142,7 @@ class ControlServer:
         if (peer := self.peers.agents.get(vm)) is None:
             return False
         peer.actor = actor
-        actor.tell(AgentHello(peer.as_hello()))
+        actor.tell(peer.as_hello())
         missed, peer.missed = peer.missed, []
         for message in missed:
             actor.tell(message)
@@ -266,9 +266,7 @@ class ControlServer:
         peer.heard_at, peer.late_s = self._loop.now(), self._loop.late_s
         match message:
             case Result():
-                if peer.orders.pop(message.attempt, None) is not None:
-                    following = next(iter(peer.orders.values()), None)
-                    peer.play_due = None if following is None else peer.heard_at + following[1] + _OVERDUE_S
+                peer.reported(message.attempt, _OVERDUE_S)
                 told = AgentResult(peer.incarnation, message)
                 if peer.actor.is_alive():
                     peer.actor.tell(told)

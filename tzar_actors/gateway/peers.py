@@ -5,7 +5,7 @@ from typing import Any
 
 import pykka
 
-from tzar_actors.actors.messages import AgentResult
+from tzar_actors.actors.messages import AgentHello, AgentResult
 from tzar_agent.protocol.messages import Hello, Play, Playing
 
 __all__ = ["AgentPeer", "Peers", "Stranger", "TrainerPeer"]
@@ -44,13 +44,24 @@ class AgentPeer:
     memory_bytes: int = 0
     acknowledged: list[str] = field(default_factory=list)  # results whose acknowledgement is still to be sent
 
-    def as_hello(self) -> Hello:
-        """What the agent would say of itself if it came now."""
-        playing = next((playing for playing, _ in self.orders.values()), None)
-        if isinstance(playing, Play):
-            playing = Playing(playing.attempt, playing.evaluation, playing.game, playing.digest)
+    def as_hello(self) -> AgentHello:
+        """What the agent would say of itself if it came now, and could name what waits there."""
+        row = [Playing(order.attempt, order.evaluation, order.game, order.digest) for order, _ in self.orders.values()]
         kept = tuple(message.result.attempt for message in self.missed)
-        return replace(self.hello, playing=playing, kept=kept)
+        return AgentHello(replace(self.hello, playing=row[0] if row else None, kept=kept), tuple(row[1:]))
+
+    def reported(self, attempt: str, spare_s: float) -> None:
+        """It has reported `attempt`. If that was what it played, the time of what waited behind it begins.
+
+        Args:
+            attempt: of its row, or of an earlier one.
+            spare_s: beyond the time limit of what it plays next.
+        """
+        was_first = attempt == next(iter(self.orders), None)
+        self.orders.pop(attempt, None)
+        if was_first:
+            following = next(iter(self.orders.values()), None)
+            self.play_due = None if following is None else self.heard_at + following[1] + spare_s
 
 
 @dataclass(slots=True, eq=False)

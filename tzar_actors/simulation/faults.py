@@ -37,6 +37,10 @@ class Faults:
         host_unreachable_h: of each host: it cannot be asked for a while; its VMs play on.
         supervisor_kill_h: the supervisor is killed, at a record, around a commit, or while it sends.
         trainer_death_h: of each trainer: it loses what it did not see, comes back, and asks for it again.
+        disk_full_h: others fill the disk of the state folder, or nearly, and make room again later. In no profile: the
+            disk is looked at each second then, which costs as much as all else in a simulated day.
+        struck_ahead: of orders that wait at an agent behind another: something befalls its VM, its connection, its
+            actor or the supervisor just then.
         poison: of genomes that fail wherever they are played.
         cancelled: of evaluations that their trainer cancels.
         deadline: of evaluations that have a deadline, sometimes a short one.
@@ -68,6 +72,8 @@ class Faults:
     host_unreachable_h: float = 0.0
     supervisor_kill_h: float = 0.0
     trainer_death_h: float = 0.0
+    disk_full_h: float = 0.0
+    struck_ahead: float = 0.0
     poison: float = 0.0
     cancelled: float = 0.0
     deadline: float = 0.0

@@ -25,7 +25,7 @@ from tzar_actors.client.protocol import FromSupervisor, FromTrainer, Rejected
 from tzar_actors.gateway.keys import KeyRing
 from tzar_actors.loop import Loop, Timer
 from tzar_actors.simulation.journal import Doom
-from tzar_agent.protocol.messages import Control, Hello, Play, Playing, Result, ResultAck, Unwelcome, Welcome
+from tzar_agent.protocol.messages import Control, Hello, Play, Playing, Recall, Result, ResultAck, Unwelcome, Welcome
 
 if TYPE_CHECKING:
     from tzar_actors.simulation.laws import Laws
@@ -99,11 +99,11 @@ class _Peer:
     overdue: Timer | None = None  # rings then, or before
     acknowledged: list[str] = field(default_factory=list)
 
-    def as_hello(self) -> Hello:
-        """What the agent would say of itself if it came now."""
-        playing = next((playing for playing, _ in self.orders.values()), None)
+    def as_hello(self) -> AgentHello:
+        """What the agent would say of itself if it came now, and could name what waits there."""
+        row = [order for order, _ in self.orders.values()]
         kept = tuple(message.result.attempt for message in self.missed)
-        return replace(self.hello, playing=playing, kept=kept)
+        return AgentHello(replace(self.hello, playing=row[0] if row else None, kept=kept), tuple(row[1:]))
 
 
 class SimulatedGateway:
@@ -142,7 +142,7 @@ class SimulatedGateway:
         self._actors[vm] = actor
         if (peer := self.peers.get(vm)) is None:
             return False
-        actor.tell(AgentHello(peer.as_hello()))
+        actor.tell(peer.as_hello())
         missed, peer.missed = peer.missed, []
         for message in missed:
             actor.tell(message)
@@ -164,6 +164,8 @@ class SimulatedGateway:
         if isinstance(message, Play):
             order = Playing(message.attempt, message.evaluation, message.game, message.digest)
             self.watch(vm, order, message.time_limit_s)
+        elif isinstance(message, Recall):
+            self._laws.ahead.called_back(vm, message)
         peer.connection.down(message)
         return True
 
@@ -221,21 +223,23 @@ class SimulatedGateway:
         self._drop(hello.vm)
         self.peers[hello.vm] = _Peer(connection, hello)
         connection.came()
-        self._laws.came(hello)
+        self._laws.ahead.came(hello)
         connection.down(self._welcome)
         self._tell(hello.vm, AgentHello(hello))  # a dead actor's successor is told when it is attached
         if connection.silent_since is not None:
             self.fell_silent(connection)
 
     def _reported(self, peer: _Peer, result: Result) -> None:
-        if peer.orders.pop(result.attempt, None) is not None:
+        was_first = result.attempt == next(iter(peer.orders), None)
+        peer.orders.pop(result.attempt, None)
+        if was_first:
             following = next(iter(peer.orders.values()), None)
             if following is None:
                 peer.play_due = None
             else:
                 self._expect_end(peer, following[1])
         vm = peer.hello.vm
-        self._laws.reported(vm, result)
+        self._laws.ahead.reported(vm, result)
         told = AgentResult(peer.hello.incarnation, result)
         if not self._tell(vm, told):
             peer.missed.append(told)

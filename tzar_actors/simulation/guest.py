@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tzar_actors.simulation.agenda import Appointment
+from tzar_actors.simulation.ahead import Row
 from tzar_actors.simulation.network import Connection
 from tzar_actors.simulation.surroundings import Surroundings
 from tzar_agent.commands import (
@@ -53,6 +54,7 @@ __all__ = ["Guest"]
 
 _FETCH_S: Final = 2.0  # a large genome
 _END_TREE_S: Final = 0.1
+_STRUCK_S: Final = 0.02  # an order that waits is struck within this time
 _SEEN_SOON_S: Final = 0.3  # until a waiting dial is answered by a supervisor that has come back
 
 
@@ -73,11 +75,13 @@ class Guest:
         self._identity = identity
         who = Who(identity.vm, identity.incarnation, "simulated", pid)
         self._session = Session(who, identity.orphan_s, machine.kept, surroundings.now)
+        self.incarnation = identity.incarnation
+        self.row = Row(surroundings, machine.laws.ahead, self, self._session)
         self.connection: Connection | None = None
         self._is_over = False
         self._game: Appointment | None = None
         self._is_stuck = False
-        self._swapped: bytes | None = None  # the genome that is played instead of the one asked for
+        self._swapped: tuple[str, bytes] | None = None  # an attempt, and the genome that is played instead of its own
         self._wake_at: Appointment | None = None
         self._plan_wake()
 
@@ -93,9 +97,9 @@ class Guest:
         return self._session.job is None and self._session.welcome is not None and self.is_sound
 
     @property
-    def is_playing(self) -> bool:
-        """It is at some attempt."""
-        return self._session.job is not None and not self._is_over
+    def is_clean(self) -> bool:
+        """It missed nothing that was said on its connection, and the supervisor missed nothing either."""
+        return self.connection is not None and self.connection.is_clean
 
     # --- what happens to it
 
@@ -106,6 +110,7 @@ class Guest:
     def end(self, *, is_seen: bool) -> None:
         """Its process ends. `is_seen`: the system closes its connection in good order."""
         self._is_over = True
+        self.row.end()
         for appointment in (self._wake_at, self._game):
             if appointment is not None:
                 appointment.call_off()
@@ -164,7 +169,11 @@ class Guest:
         if self._is_over:
             return
         self._mark_heard()
-        for command in self._session.step(event):
+        commands = self._session.step(event)
+        for _ in range(self.row.look()):
+            if self._world.happens(self._world.faults.struck_ahead):
+                self._world.agenda.after(self._world.rng.random() * _STRUCK_S, partial(self._world.strike, self.vm))
+        for command in commands:
             self._carry_out(command)
         self._plan_wake()
 
@@ -178,9 +187,9 @@ class Guest:
                 if not isinstance(message, Progress):  # the gateway only counts it
                     self._say(message)
             case Keep(result, send):
-                if self._swapped is not None:
-                    result = self._as_swapped(result, self._swapped)
-                self.machine.kept[result.attempt] = result
+                if self._swapped is not None and self._swapped[0] == result.attempt:
+                    result = self._as_swapped(result, self._swapped[1])
+                self.machine.keep(result)
                 if send:
                     self._say(result)
             case Forget(attempt):
@@ -264,7 +273,8 @@ class Guest:
             if world.happens(faults.wrong_genome):
                 world.befall("wrong genome", self.vm, attempt)
                 self.machine.excuse("it played the wrong genome")
-                digest = self._swapped = bytes(reversed(digest))
+                digest = bytes(reversed(digest))
+                self._swapped = (attempt, digest)
             self._end_game_in(world.game_s(), attempt, Verdict("scored", world.genomes.fitness(digest, play.seed)))
         self._step(Began(world.now, attempt))
 

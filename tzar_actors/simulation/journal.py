@@ -1,5 +1,6 @@
 """The real journal, which can be killed at any record and around its commits, and tells the laws what it was given."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,10 +42,13 @@ class SimulatedJournal(Journal):
         fleet: the fleet's id, should the journal be new.
         laws: are told of each record and each commit.
         doom: when the supervisor is to be killed.
+        make_room: see `Journal`.
     """
 
-    def __init__(self, path: Path, fleet: str, laws: "Laws", doom: Doom) -> None:
-        super().__init__(path, "process", lambda: fleet)
+    def __init__(
+        self, path: Path, fleet: str, laws: "Laws", doom: Doom, make_room: Callable[[], bool] = lambda: False
+    ) -> None:
+        super().__init__(path, "process", lambda: fleet, make_room)
         self._laws = laws
         self._doom = doom
         self._encoded: dict[bytes, Any] = {}

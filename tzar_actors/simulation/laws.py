@@ -17,10 +17,11 @@ from tzar_actors.core.records import (
     IncarnationRecord,
     Record,
 )
+from tzar_actors.simulation.ahead import Ahead
 from tzar_actors.simulation.story import Broken
 from tzar_actors.simulation.surroundings import Surroundings
 from tzar_agent.protocol.identity import Identity
-from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES, Hello, Play, Result
+from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES, Play
 
 __all__ = ["Asked", "Laws"]
 
@@ -39,6 +40,7 @@ class Asked:
     ended: EvaluationEnded | None = None
     encoded: bytes = b""
     is_seen: bool = False
+    is_cancelled: bool = False  # by its trainer
     tried: dict[int, set[str]] = field(default_factory=dict)  # VMs that were to play each game
     games_ended: set[int] = field(default_factory=set)  # before the evaluation itself
     failed_on: dict[int, set[str]] = field(default_factory=dict)  # VMs that failed each game
@@ -61,16 +63,16 @@ class Laws:
         self.outcomes: dict[str, int] = {}
         self._world = surroundings
         self._issued: set[str] = set()
-        self._settled: dict[str, str] = {}  # attempts whose end is committed, and how they ended
+        self._settled: dict[str, tuple[str, float]] = {}  # attempts whose end is committed, how they ended and when
         self._dropped: dict[str, str] = {}  # attempts whose result was said to count no more: why
         self._key_of: dict[str, str] = {}
         self._incarnation_of: dict[str, tuple[str, int]] = {}
-        self._ordered: dict[str, str] = {}  # by VM: what its agent was ordered, and has not answered
+        self.ahead = Ahead(surroundings, self, lambda name: self._new_settled.get(name) or self._settled.get(name))
         self._incarnations: dict[str, int] = {}
-        self._running: dict[str, dict[str, tuple[str, int, int]]] = {vm: {} for vm in self.fleet}
+        self._running: dict[str, dict[str, tuple[str, int, int, float]]] = {vm: {} for vm in self.fleet}
         self._new_accepted: list[str] = []
         self._new_ended: dict[str, tuple[bytes, EvaluationEnded]] = {}
-        self._new_settled: dict[str, str] = {}
+        self._new_settled: dict[str, tuple[str, float]] = {}
         self._new_incarnations: dict[str, int] = {}
         self._new_failed: list[tuple[set[str], str]] = []
         self._new_running: list[tuple[str, str]] = []
@@ -92,6 +94,8 @@ class Laws:
                 self._attempted(record)
             case EvaluationRecord(asked, _):
                 self._new_accepted.append(asked.key)
+                if (disk := self._world.disk) is not None and disk.is_known_to_be_short:
+                    self.broken("a full disk takes no new work", f"{asked.key} was accepted")
             case AttemptEndedRecord(key, game, story):
                 self._settle(key, game, story)
             case GameEndedRecord(key, game, ended):
@@ -143,8 +147,9 @@ class Laws:
             failed_on.discard(vm)
         for vm, attempt in self._new_running:
             self._running[vm].pop(attempt, None)
+            self._incarnation_of.pop(attempt, None)
         self._clear()
-        self._ordered.clear()
+        self.ahead.supervisor_died()
         self.quarantined.clear()
 
     # --- trainers
@@ -163,7 +168,11 @@ class Laws:
 
     def rejected(self, trainer: str, message: Rejected) -> None:
         """A trainer is refused."""
-        self.broken("nothing is refused without a reason", f"{trainer}: {message}")
+        if self.keys[message.key].accepted_at is not None:
+            self.broken("what is accepted is never refused", f"{trainer}: {message}")
+        disk = self._world.disk
+        if message.code != "disk_full" or disk is None or disk.is_known_to_be_roomy:
+            self.broken("nothing is refused without a reason", f"{trainer}: {message}")
 
     def delivered(self, trainer: str, key: str, encoded: bytes, *, is_there: bool) -> EvaluationEnded:
         """A trainer is handed an outcome. Returns it."""
@@ -191,7 +200,7 @@ class Laws:
         An attempt is of no interest any more when its end is committed, or its game's.
         """
         running = self._running[vm]
-        for attempt, (key, game, made_for) in list(running.items()):
+        for attempt, (key, game, made_for, _) in list(running.items()):
             asked = self.open.get(key)
             if attempt in self._settled or asked is None or game in asked.games_ended:
                 del running[attempt]
@@ -200,6 +209,10 @@ class Laws:
                     "a new incarnation revokes what the older ones played",
                     f"{attempt} of {key} was given to incarnation {made_for} of {vm}, which is at {incarnation}",
                 )
+
+    def unanswered(self, vm: str, before: float) -> list[str]:
+        """What was given to this VM before that moment, and is still waited for. Only right after `ready`."""
+        return [attempt for attempt, (*_, given_at) in self._running[vm].items() if given_at < before]
 
     # --- agents
 
@@ -223,21 +236,8 @@ class Laws:
         self.fresh.pop(play.evaluation, None)
         if incarnation is None:
             return
-        if (before := self._ordered.get(vm)) is not None:
-            self.broken("one game at a time", f"{vm} is ordered {play.attempt} while it plays {before}")
-        self._ordered[vm] = play.attempt
-
-    def reported(self, vm: str, result: Result) -> None:
-        """A VM's agent sent a result."""
-        if self._ordered.get(vm) == result.attempt:
-            del self._ordered[vm]
-
-    def came(self, hello: Hello) -> None:
-        """A VM's agent is here."""
-        if hello.playing is None:
-            self._ordered.pop(hello.vm, None)
-        else:
-            self._ordered[hello.vm] = hello.playing.attempt
+        failed_on = self.keys[play.evaluation].failed_on
+        self.ahead.ordered(vm, play, is_retry=bool(failed_on.get(play.game)))
 
     def dropped(self, attempt: str, reason: str) -> None:
         """The supervisor says that a result does not count."""
@@ -280,7 +280,7 @@ class Laws:
                 f" there are {', '.join(sorted(others))}",
             )
         tried.add(vm)
-        self._running[vm][attempt] = (record.key, game, record.incarnation)
+        self._running[vm][attempt] = (record.key, game, record.incarnation, self._world.now)
         self._new_running.append((vm, attempt))
         self._key_of[attempt] = record.key
         self._incarnation_of[attempt] = (vm, record.incarnation)
@@ -301,10 +301,11 @@ class Laws:
                     "a result comes from the incarnation that was asked",
                     f"{story.attempt} was given to {given}, and counts from {(story.vm, story.incarnation)}",
                 )
-            self._new_settled[story.attempt] = story.status
+            self._new_settled[story.attempt] = (story.status, self._world.now)
+            self.ahead.settled(story.vm, story.attempt, story.status)
             self._key_of.setdefault(story.attempt, key)
-        elif before != story.status:
-            self.broken("an attempt ends once", f"{story.attempt} of {key} was {before}, and is {story.status} now")
+        elif before[0] != story.status:
+            self.broken("an attempt ends once", f"{story.attempt} of {key} was {before[0]}, and is {story.status} now")
         if story.status != "scored":
             failed_on = self.keys[key].failed_on.setdefault(game, set())
             if story.vm not in failed_on:
@@ -327,6 +328,8 @@ class Laws:
                 )
             if world.genomes.is_poison(evaluation.digest):
                 self.broken("a fitness is that of its genome", f"{outcome.key} scored though it cannot be played")
+        if outcome.outcome == "cancelled" and not asked.is_cancelled:
+            self.broken("only the trainer cancels", f"{outcome.key}: {outcome.reason}")
         if outcome.outcome == "genome_failed":
             seen = sum(story.attempt in world.evaluator_failed for story in stories)
             died = len({story.vm for story in stories if story.status == "lost"})

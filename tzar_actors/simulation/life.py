@@ -21,6 +21,7 @@ from tzar_actors.events import catalogue
 from tzar_actors.events.level import Level
 from tzar_actors.gateway.keys import KeyPair
 from tzar_actors.loop import Loop, LoopActor
+from tzar_actors.simulation.disk import SimulatedReserve, keep_house
 from tzar_actors.simulation.gateway import SimulatedGateway
 from tzar_actors.simulation.host import SimulatedHost, SimulatedLane
 from tzar_actors.simulation.journal import Doom, SimulatedJournal
@@ -81,6 +82,7 @@ class _Log:
             case catalogue.AttemptDropped(attempt, _, reason):
                 self._laws.dropped(attempt, reason)
             case catalogue.VmFailed(vm, _, cause):
+                self._laws.ahead.given_up.add(vm)
                 self._watch.gave_up(vm, cause)
             case catalogue.VmQuarantined(vm, _):
                 self._laws.quarantined.add(vm)
@@ -92,6 +94,7 @@ class _Log:
             case catalogue.LaneAbandoned(str(vm)):
                 self._watch.care.given_up(vm)
             case catalogue.VmReady(vm, incarnation):
+                self._laws.ahead.given_up.discard(vm)
                 self._watch.ready(vm, incarnation)
             case catalogue.VmStarted(vm):
                 self._laws.quarantined.discard(vm)
@@ -136,7 +139,9 @@ class Life:
     ) -> None:
         self.doom = Doom()
         self._world = world
-        self._journal = SimulatedJournal(terms.journal, "simulated", laws, self.doom)
+        reserve = SimulatedReserve(world.disk) if world.disk is not None else None
+        make_room = reserve.make_room if reserve is not None else (lambda: False)
+        self._journal = SimulatedJournal(terms.journal, "simulated", laws, self.doom, make_room)
         self.epoch = self._journal.epoch
         self.loop = Loop(world.agenda.clock, world.agenda, commit=self._journal.commit)
         welcome = Welcome(PROTOCOL_VERSION, self.epoch, terms.interval_s, terms.misses, b"\x80", "", None, 0)
@@ -178,6 +183,9 @@ class Life:
         self._wiring.dispatcher = self._gateway.desk.dispatcher = Dispatcher.start(self._wiring)
         self._wiring.dispatcher.tell(Restore(_WALL + world.now))
         self._wiring.fleet = self._gateway.desk.fleet = FleetActor.start(self._wiring)
+        if world.disk is not None and reserve is not None:
+            world.disk.opened(self._journal.connection)
+            keep_house(self._wiring, world.disk, reserve, terms.journal.with_name("spool"))
         world.gateway = self._gateway
 
     @property
@@ -196,6 +204,8 @@ class Life:
         """The process is gone: nothing of it acts any more, and what it had not committed is lost."""
         self.doom.is_dead = True
         self._world.gateway = None
+        if self._world.disk is not None:
+            self._world.disk.closed()
         for actor in pykka.ActorRegistry.get_all():
             if actor not in self._others and issubclass(actor.actor_class, LoopActor):
                 pykka.ActorRegistry.unregister(actor)

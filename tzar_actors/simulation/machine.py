@@ -19,6 +19,7 @@ __all__ = ["Machine"]
 _BOOT_S: Final = (5.0, 25.0)
 _SLOWER: Final = (2.0, 6.0)  # a slow boot takes that many times as long
 _EXCUSED_S: Final = 900.0  # the longest way from a fault to its being noticed is a game's limit and what follows it
+_BLAMED: Final = 3  # faults in a row, for which the supervisor may blame the VM
 _CHRONIC: Final = 0.3  # of sick VMs are not healed by a new disk
 
 
@@ -47,15 +48,26 @@ class Machine:
         self.excused_until = 0.0
         self.excuse_is = ""
         self._world = surroundings
-        self._laws = laws
+        self.laws = laws
         self._pids = pids
         self._boot: Appointment | None = None
         self._put_off: list[Callable[[], None]] = []
         self._freezes = 0
+        self._faults = 0  # of the evaluator, since it last scored
 
-    def excuse(self, reason: str) -> None:
-        """Something happened to it for which the supervisor may give it up."""
-        self.excused_until, self.excuse_is = self._world.now + _EXCUSED_S, reason
+    def excuse(self, reason: str, for_s: float = _EXCUSED_S) -> None:
+        """Something happened to it for which the supervisor may give it up, for so long."""
+        self.excused_until, self.excuse_is = max(self.excused_until, self._world.now + for_s), reason
+
+    def keep(self, result: Result) -> None:
+        """Its agent writes a result down."""
+        self.kept[result.attempt] = result
+        if result.status == "scored":
+            self._faults = 0
+        elif result.status == "fault":
+            self._faults += 1
+            if self._faults >= _BLAMED:
+                self.excuse("one genome after the other failed there")
 
     def put_off(self, callback: Callable[[], None]) -> None:
         """It hangs: `callback` is called when it goes on."""
@@ -66,7 +78,7 @@ class Machine:
     def started(self, identity: Identity) -> None:
         """It boots, and has its identity."""
         world = self._world
-        self._laws.booted(self.vm, identity)
+        self.laws.booted(self.vm, identity)
         self.is_on, self.booted_at = True, world.now
         seconds = world.rng.uniform(*_BOOT_S)
         if world.happens(world.faults.slow_boot):

@@ -22,6 +22,7 @@ __all__ = ["Connection", "Network"]
 
 _FASTEST_S: Final = 0.0005
 _USUAL_S: Final = 0.004
+_ASTRAY_S: Final = 1500.0  # a lost order may have waited behind a game, so that two limits pass until it is missed
 _LATE_S: Final = 20.0
 
 
@@ -79,6 +80,7 @@ class Connection:
         self.public_key = public_key
         self.is_known = False  # the gateway listens to it
         self.silent_since: float | None = None
+        self.is_clean = True  # what was said on it has arrived, or will, once and in order
         self._network = network
         self._guest = guest
         self._gateway = gateway
@@ -103,6 +105,7 @@ class Connection:
 
     def silent(self) -> None:
         """The supervisor hears nothing here from now on."""
+        self.is_clean = False
         if self.silent_since is None:
             self.silent_since = self._network.agenda.clock.now
             self._gateway.fell_silent(self)
@@ -142,8 +145,9 @@ class Connection:
             return
         times, extra_s, keeps_order = network.fates()
         if times != 1 or extra_s:
+            self.is_clean = False
             network.story.tell(self.vm, f"message arrives {times} times, {extra_s:.3f} s late", message)
-            self._guest.machine.excuse("a message went astray")
+            self._guest.machine.excuse("a message went astray", _ASTRAY_S)
         due = network.agenda.clock.now + network.delay_s() + extra_s
         for _ in range(times):
             if keeps_order:

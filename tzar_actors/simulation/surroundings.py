@@ -2,10 +2,11 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tzar_actors.simulation.agenda import Agenda
 from tzar_actors.simulation.faults import Faults
@@ -13,12 +14,33 @@ from tzar_actors.simulation.network import Network
 from tzar_actors.simulation.story import Story
 
 if TYPE_CHECKING:
+    from tzar_actors.simulation.disk import SimulatedDisk
     from tzar_actors.simulation.gateway import SimulatedGateway
 
-__all__ = ["Genomes", "Surroundings"]
+__all__ = ["GameLengths", "Genomes", "Surroundings"]
 
-_MEDIAN_S: Final = 60.0
-_SPREAD: Final = 0.5  # of the logarithm of a game's length
+
+@dataclass(frozen=True, slots=True)
+class GameLengths:
+    """How long games last: log-normal, but for a share of long ones.
+
+    Args:
+        median_s: of the usual ones.
+        spread: of the logarithm of a usual game's length.
+        long: the share of the others.
+        long_s: the length of those.
+    """
+
+    median_s: float = 60.0
+    spread: float = 0.5
+    long: float = 0.0
+    long_s: float = 0.0
+
+    def draw(self, rng: Random) -> float:
+        """The length of one game, in seconds."""
+        if self.long and rng.random() < self.long:
+            return self.long_s
+        return math.exp(rng.gauss(math.log(self.median_s), self.spread))
 
 
 class Genomes:
@@ -65,6 +87,9 @@ class Surroundings:
         faults: how often what goes wrong; `calm` replaces them.
         network: how messages travel.
         story: what happened.
+        games: how long they last.
+        strike: something befalls this VM, or all who have to do with it; set by the world.
+        disk: that of the state folder; None: it is never full.
         gateway: of the supervisor's present life; None: there is none just now.
         counts: the faults that happened, by name.
     """
@@ -75,6 +100,9 @@ class Surroundings:
     network: Network
     story: Story
     genomes: Genomes = field(default_factory=Genomes)
+    games: GameLengths = field(default_factory=GameLengths)
+    disk: "SimulatedDisk | None" = None
+    strike: Callable[[str], None] = lambda vm: None
     gateway: "SimulatedGateway | None" = None
     counts: Counter[str] = field(default_factory=Counter)
     evaluator_failed: set[str] = field(default_factory=set)  # attempts whose evaluator really failed
@@ -97,7 +125,7 @@ class Surroundings:
 
     def game_s(self) -> float:
         """The length of a game."""
-        return math.exp(self.rng.gauss(math.log(_MEDIAN_S), _SPREAD))
+        return self.games.draw(self.rng)
 
     def calm(self) -> None:
         """No new fault happens from now on."""

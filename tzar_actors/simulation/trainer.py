@@ -20,6 +20,7 @@ _AT_ONCE: Final = 50
 _SOON_S: Final = 0.5
 _AWAY_S: Final = (2.0, 90.0)
 _GAMES: Final = (1, 1, 1, 2, 3)
+_PATIENCE_S: Final = 20.0  # with a supervisor that refused
 _LARGE: Final = 0.05  # of genomes lie in the spool
 _LARGE_BYTES: Final = 11_000_000
 _DEADLINES_S: Final = (20.0, 5_000.0)
@@ -45,6 +46,7 @@ class Trainer:
 
     def __init__(self, surroundings: Surroundings, name: str, rng: Random, depth: int, laws: "Laws") -> None:
         self.name = name
+        self.refused = 0
         self.has_enough = False  # it asks for nothing new any more
         self.open: dict[str, _Question] = {}
         self._world = surroundings
@@ -94,9 +96,11 @@ class Trainer:
         self._soon(partial(self._saw, outcome))
 
     def rejected(self, message: Rejected) -> None:
-        """The supervisor refuses something: it is asked again, later."""
+        """The supervisor refuses something: something else is asked, later."""
         self._world.story.tell(self.name, "is refused", message)
-        self.open.pop(message.key, None)
+        self.refused += 1
+        if self.open.pop(message.key, None) is not None:
+            self._ask_more(_PATIENCE_S)
 
     def _soon(self, callback: "partial[None]") -> None:
         session = self._session
@@ -118,6 +122,7 @@ class Trainer:
     def _cancel(self, key: str) -> None:
         if key in self.open and self._gateway is not None:
             self._world.story.tell(self.name, "cancels", key)
+            self._laws.keys[key].is_cancelled = True
             self._gateway.desk.said(self, CancelEvaluations((key,)))
 
     def _saw(self, outcome: EvaluationEnded) -> None:
@@ -126,10 +131,10 @@ class Trainer:
             self._laws.seen(self.name, outcome)
         self._ask_more()
 
-    def _ask_more(self) -> None:
+    def _ask_more(self, within_s: float = _SOON_S) -> None:
         if not self._is_to_ask and not self.has_enough:
             self._is_to_ask = True
-            self._world.agenda.after(self._rng.random() * _SOON_S, self._ask)
+            self._world.agenda.after(self._rng.random() * within_s, self._ask)
 
     def _ask(self) -> None:
         self._is_to_ask = False

@@ -5,6 +5,7 @@ from typing import Final, get_args
 
 from tzar_actors.core.call_limits import CallLimits, LaneVerb
 from tzar_actors.core.lanes import CALLS_CAP, CALLS_WINDOW_S, STATUS_CAP, STATUS_WINDOW_S
+from tzar_actors.simulation.guest import Guest
 from tzar_actors.simulation.host import SimulatedHost
 from tzar_actors.simulation.laws import Laws
 from tzar_actors.simulation.machine import Machine
@@ -13,6 +14,7 @@ from tzar_actors.simulation.surroundings import Surroundings
 __all__ = ["Care", "Limits", "Watch"]
 
 LOOK_EACH_S: Final = 10.0
+_KNOWN_S: Final = 1.0  # after an agent came it is long known what it plays
 
 
 class Limits:
@@ -192,8 +194,9 @@ class Watch:
     def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool) -> None:
         guest, limits = machine.guest, self.limits
         is_free = guest is not None and guest.is_idle and not machine.is_frozen and vm not in self.care.under_way
-        if is_free and has_fresh and not self._is_out_of_reach(self._hosts[machine.host], now):
-            idle_s = now - self._idle_since.setdefault(vm, now)
+        is_reached = not self._is_out_of_reach(self._hosts[machine.host], now)
+        if guest is not None and is_free and has_fresh and is_reached:
+            idle_s = now - max(self._idle_since.setdefault(vm, now), guest.row.turn_at)
             limit_s = limits.idle_s if machine.excused_until <= now else limits.idle_after_loss_s
             if idle_s > limit_s:
                 self._laws.broken("no healthy VM waits while games do", f"{vm} has been idle for {idle_s:.0f} s")
@@ -203,6 +206,19 @@ class Watch:
         incarnation, ready_at = self._ready.get(vm, (0, now))
         if now > ready_at:  # the turn in which it was said is over
             self._laws.ready(vm, incarnation)
+            if guest is not None and guest.is_sound and guest.is_clean:
+                self._look_at_the_row(machine, guest, incarnation, ready_at)
+
+    def _look_at_the_row(self, machine: Machine, guest: Guest, incarnation: int, ready_at: float) -> None:
+        if machine.excused_until <= self._world.now:
+            guest.row.check()
+        if guest.incarnation != incarnation or self._world.now - ready_at < _KNOWN_S:
+            return
+        waited_for = [name for name in self._laws.unanswered(machine.vm, ready_at) if name not in machine.kept]
+        if missing := guest.row.lacks(waited_for):
+            self._laws.broken(
+                "what no agent has is given again", f"{', '.join(missing)} of {machine.vm}: the supervisor waits for it"
+            )
 
     def _look_for_care(self, vm: str, machine: Machine, now: float) -> None:
         guest, care, limits = machine.guest, self.care, self.limits

@@ -17,6 +17,7 @@ from tzar_actors.errors import TzarError
 from tzar_actors.loop.waiter import VirtualClock
 from tzar_actors.settings.sections import Heartbeat, Recovery
 from tzar_actors.simulation.agenda import Agenda
+from tzar_actors.simulation.disk import SimulatedDisk
 from tzar_actors.simulation.faults import Faults
 from tzar_actors.simulation.host import SimulatedHost
 from tzar_actors.simulation.laws import Laws
@@ -24,7 +25,7 @@ from tzar_actors.simulation.life import BOOTS_AT_A_TIME, Life, Terms
 from tzar_actors.simulation.machine import Machine
 from tzar_actors.simulation.network import Network
 from tzar_actors.simulation.story import Broken, Killed, Story, ViolationError
-from tzar_actors.simulation.surroundings import Surroundings
+from tzar_actors.simulation.surroundings import GameLengths, Surroundings
 from tzar_actors.simulation.trainer import Trainer
 from tzar_actors.simulation.watch import LOOK_EACH_S, Limits, Watch
 
@@ -37,6 +38,7 @@ _AWAY_S: Final = (0.5, 20.0)  # between two lives of the supervisor
 _HANG_S: Final = (2.0, 240.0)
 _CUT_S: Final = (0.5, 60.0)
 _OUTAGE_S: Final = (10.0, 400.0)
+_LITTLE_BYTES: Final = 500_000_000  # too little for new work, and enough for what was accepted
 _MOMENTS: Final = ("record", "before commit", "after commit", "send")
 _DRAIN_S: Final = 4 * 3600.0
 
@@ -50,11 +52,22 @@ class World:
         hosts: that carry them.
         faults: how often what goes wrong.
         folder: where the journal lies; empty.
+        games: how long they last.
+        depth: evaluations that each trainer keeps open; None: enough for every VM.
         is_digested: whether the story's digest is wanted.
     """
 
     def __init__(
-        self, seed: int, vms: int, hosts: int, faults: Faults, folder: Path, *, is_digested: bool = False
+        self,
+        seed: int,
+        vms: int,
+        hosts: int,
+        faults: Faults,
+        folder: Path,
+        *,
+        games: GameLengths | None = None,
+        depth: int | None = None,
+        is_digested: bool = False,
     ) -> None:
         self.seed = seed
         clock = VirtualClock()
@@ -62,6 +75,9 @@ class World:
         self.story = Story(clock, is_digested=is_digested)
         network = Network(agenda, Random(f"{seed} network"), faults, self.story)
         self.surroundings = Surroundings(agenda, Random(f"{seed} world"), faults, network, self.story)
+        self.surroundings.games = games or GameLengths()
+        self.surroundings.strike = self._strike
+        self.surroundings.disk = SimulatedDisk(self.surroundings) if faults.disk_full_h else None
         names = [f"vm-{number:04d}" for number in range(1, vms + 1)]
         self.laws = Laws(self.surroundings, names)
         pids = count(1000)
@@ -73,7 +89,7 @@ class World:
             self.machines[vm] = host.machines[vm] = Machine(self.surroundings, vm, host.name, self.laws, pids)
         for host in self.hosts.values():
             host.driver.add_foreign(f"{host.name}-of-somebody-else", is_running=True)
-        depth = 2 * vms // _TRAINERS + 4
+        depth = depth or 2 * vms // _TRAINERS + 4
         self.trainers = [
             Trainer(self.surroundings, f"trainer-{n + 1}", Random(f"{seed} trainer {n}"), depth, self.laws)
             for n in range(_TRAINERS)
@@ -151,6 +167,7 @@ class World:
                 (faults.host_failure_h, partial(self._fail, host)),
                 (faults.host_unreachable_h, partial(self._hide, host)),
             )
+        self._haunt((faults.disk_full_h, self._fill_disk))
         for trainer in self.trainers:
             self._haunt((faults.trainer_death_h, trainer.die))
         self._haunt((faults.supervisor_kill_h, self._doom))
@@ -205,6 +222,21 @@ class World:
             machine.excuse("its actor was hit")
             self.surroundings.befall("actor bug", machine.vm)
             self.life.hit(machine.vm)
+
+    def _fill_disk(self) -> None:
+        rng, disk = self.surroundings.rng, self.surroundings.disk
+        if disk is not None:
+            disk.run_short(rng.uniform(*_OUTAGE_S), 0 if rng.random() < 0.7 else _LITTLE_BYTES)
+
+    def _strike(self, vm: str) -> None:
+        machine = self.machines[vm]
+        of_machines = (self._crash, self._freeze, self._cut, self._hit_actor, Machine.agent_crash)
+        if self.surroundings.is_calm:
+            return
+        if self.surroundings.happens(1 / (1 + len(of_machines))):
+            self._doom()
+        else:
+            self.surroundings.rng.choice(of_machines)(machine)
 
     def _doom(self) -> None:
         if self.life is not None and self.life.doom.moment is None:
