@@ -311,6 +311,44 @@ def test_when_both_futures_of_a_key_are_cancelled_the_evaluation_ends(fleet, fol
     assert wait(futures, PATIENCE_S).done == set(futures)
 
 
+def accepted(*fleets):
+    return all(fleet._connection._waiting.all_are_accepted for fleet in fleets)
+
+
+@pytest.mark.promise(6, "nothing accepted is lost")
+def test_a_cancel_by_one_of_two_trainers_leaves_the_other_its_outcome(fleet, folder, until):
+    with tzar_actors.connect(fleet.state_dir) as other:
+        ours, theirs = (each.submit(b"\x01", key="a", params={"wait": "go"}) for each in (fleet, other))
+        until(lambda: accepted(fleet, other))
+        assert ours.cancel()
+        until(lambda: "a" not in fleet._connection._waiting._pending)
+        assert fleet.results_so_far("a").open_keys == ("a",)
+        (folder / "go").touch()
+        assert theirs.result(PATIENCE_S).fitness == 1.0
+        assert ours.cancelled()
+
+
+def test_when_both_of_two_trainers_cancel_the_evaluation_ends(fleet, until):
+    with tzar_actors.connect(fleet.state_dir) as other:
+        futures = [each.submit(b"\x01", key="a", params={"wait": "never"}) for each in (fleet, other)]
+        until(lambda: accepted(fleet, other))
+        assert [future.cancel() for future in futures] == [True, True]
+        until(lambda: [r.outcome for r in fleet.results("a")] == ["cancelled"])
+
+
+def test_a_trainer_that_is_gone_for_good_keeps_no_other_from_cancelling(fleet, until):
+    with tzar_actors.connect(fleet.state_dir) as other:
+        other.submit(b"\x01", key="a", params={"wait": "never"})
+        other.detach()
+
+    def is_cancelled():
+        fleet.submit(b"\x01", key="a", params={"wait": "never"}).cancel()
+        return [result.outcome for result in fleet.results("a")] == ["cancelled"]
+
+    assert not is_cancelled(), "it may only be reconnecting"
+    until(is_cancelled)
+
+
 def test_results_so_far_name_what_is_still_open(fleet, folder, until):
     open_ = fleet.submit(b"\x01", key="open", params={"wait": "go"}, generation=4)
     assert fleet.submit(b"\x02", key="over", generation=4).result(PATIENCE_S).fitness == 2.0

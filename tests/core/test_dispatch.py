@@ -195,7 +195,7 @@ def test_games_that_waited_when_their_evaluation_was_decided_leave_the_queue():
     machine = a_fleet("a")
     machine.step(submitted(asked("many", games=100)))
     assert machine.leases.games_waiting == 99
-    machine.step(CancelAsked(1.0, "many"))
+    machine.step(CancelAsked(1.0, "many", "t"))
     assert machine.leases.games_waiting == 0
 
 
@@ -231,17 +231,17 @@ def test_a_cancelled_evaluation_ends_at_once_and_its_game_is_called_off():
     machine.step(submitted(K))
     gone = GameEnded("cancelled", None, 0.0, b"\x80", "the trainer cancelled it", ())
     outcome = ended(K, "cancelled", gone, reason="the trainer cancelled it", seconds=4.0)
-    assert machine.step(CancelAsked(4.0, "k")) == [
+    assert machine.step(CancelAsked(4.0, "k", "t")) == [
         SendCancel("a", "2.1"),
         Keep(EvaluationEndedRecord(outcome)),
         Deliver(("t",), outcome),
     ]
-    assert machine.step(CancelAsked(5.0, "k")) == []
+    assert machine.step(CancelAsked(5.0, "k", "t")) == []
 
 
 def test_a_vm_whose_game_was_called_off_is_busy_until_it_says_so():
     machine = a_fleet("a")
-    steps(machine, submitted(K), CancelAsked(4.0, "k"))
+    steps(machine, submitted(K), CancelAsked(4.0, "k", "t"))
     assert plays(machine.step(submitted(asked("next")))) == []
     assert plays(machine.step(reported("a", "2.1", K, status="cancelled"))) == [("a", "2.2", "next", 0)]
 

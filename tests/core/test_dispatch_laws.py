@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tzar_actors.core.dispatch_commands import Accept, Refuse
+from tzar_actors.core.dispatch_commands import Accept, Deliver, Refuse, TellWithdrawn
 from tzar_actors.core.dispatch_events import (
     CancelAsked,
     DeadlinePassed,
@@ -16,6 +16,7 @@ from tzar_actors.core.dispatch_events import (
     HostFell,
     ProbeDue,
     RecallDue,
+    TrainerGone,
     VmAway,
     VmGone,
     VmSilent,
@@ -52,9 +53,22 @@ class DispatchLaws(RuleBasedStateMachine):
         same = was_kept is None or was_kept[0].seeds == evaluation.seeds
         assert isinstance(answer, Accept if same else Refuse)
 
-    @rule(key=a_key)
-    def cancel(self, key):
-        self.world.step(CancelAsked(self.world.now, key))
+    @rule(key=a_key, trainer=st.sampled_from("tu"))
+    def cancel(self, key, trainer):
+        was_open = self.world.machine.evaluations.get(key)
+        others = set(was_open.trainers) - {trainer} if was_open else set()
+        commands = self.world.step(CancelAsked(self.world.now, key, trainer))
+        if others:
+            assert commands == [TellWithdrawn(trainer, key)], "others wait for it"
+            assert set(was_open.trainers) == others
+
+    @rule(trainer=st.sampled_from(["t", "u", None]))
+    def be_gone_for_good(self, trainer):
+        before = set(self.world.machine.evaluations)
+        commands = self.world.step(TrainerGone(self.world.now, trainer))
+        ended = {c.ended.key for c in commands if isinstance(c, Deliver)}
+        assert before - set(self.world.machine.evaluations) == ended
+        assert not ended or trainer is None, "what a trainer that is gone asked for is played on"
 
     @rule(key=a_key)
     def pass_deadline(self, key):

@@ -40,6 +40,7 @@ from tzar_actors.core.dispatch_commands import (
     SetDeadline,
     SetProbe,
     SetRecall,
+    TellWithdrawn,
 )
 from tzar_actors.core.dispatch_events import (
     CancelAsked,
@@ -51,6 +52,7 @@ from tzar_actors.core.dispatch_events import (
     RecallDue,
     Reported,
     Submitted,
+    TrainerGone,
     VmAway,
     VmGone,
     VmReady,
@@ -101,10 +103,13 @@ class Dispatcher(MachineActor[DispatchCommand]):
         match message:
             case Reported() | VmReady() | VmAway() | VmSilent() | VmGone() | FleetChanged() | HostFell() | HostBack():
                 return self._machine.step(message)
+            case TrainerGone():
+                return self._machine.step(message)
             case TrainerSaid(trainer, Submit(submissions)):
                 return [command for each in submissions for command in self._submitted(trainer, each)]
-            case TrainerSaid(_, CancelEvaluations(keys)):
-                return [command for key in keys for command in self._machine.step(CancelAsked(self.loop.now(), key))]
+            case TrainerSaid(trainer, CancelEvaluations(keys)):
+                now = self.loop.now()
+                return [each for key in keys for each in self._machine.step(CancelAsked(now, key, trainer))]
             case TrainerSaid(trainer, AskOutcomes() as question):
                 self._answer_outcomes(trainer, question)
             case TrainerSaid(trainer, AskStatus(request)):
@@ -158,6 +163,9 @@ class Dispatcher(MachineActor[DispatchCommand]):
             case Refuse(trainer, key, code, reason):
                 log.emit(catalogue.EvaluationRejected(key, code, reason))
                 gateway.desk.tell(trainer, Rejected(key, code, reason))
+            case TellWithdrawn(trainer, key):
+                reason = f"evaluation {key} was withdrawn; another trainer waits for it still"
+                gateway.desk.tell(trainer, Rejected(key, "withdrawn", reason))
             case SendCancel(vm, attempt):
                 gateway.send(vm, Cancel(attempt))
             case SendRecall(vm, attempts):

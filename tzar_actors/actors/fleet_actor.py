@@ -29,7 +29,7 @@ from tzar_actors.actors.messages import (
 from tzar_actors.actors.vm_supervisor import VmSupervisor
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.client.protocol import Shutdown
-from tzar_actors.core.dispatch_events import FleetChanged
+from tzar_actors.core.dispatch_events import FleetChanged, TrainerGone
 from tzar_actors.core.host import HostAnswered
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import VmStatus
@@ -41,6 +41,7 @@ __all__ = ["FleetActor"]
 _ASK_EACH_S: Final = 5.0
 _TELL_ALL_EACH: Final = 6  # rounds: what a VM's actor was told while it waited for its driver it did not believe
 _STOP_WITHIN_S: Final = 60.0  # a host out of reach must not keep the supervisor from ending
+_GONE: Final = "gone "  # a timer's name goes on with that of the trainer; without one: with all of an earlier start
 _LOOK_EACH_S: Final = 0.1  # while it drains: whether all is played
 
 
@@ -84,6 +85,7 @@ class FleetActor(MachineActor[None]):
         self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), self._fleet))
         self.set_timer("ask", _ASK_EACH_S)
         self.set_timer("no trainer", self._wiring.drain_grace_s)
+        self.set_timer(_GONE, self._wiring.drain_grace_s)
 
     def on_failure(self, *error: Any) -> None:
         """Pykka's hook: without the root nothing goes on. The process ends, and its restart is the way back."""
@@ -107,6 +109,8 @@ class FleetActor(MachineActor[None]):
             case TimerRang("no trainer"):
                 if not self._trainers and self._wiring.on_trainer_exit == "drain":
                     self._shut(Shut("drain", "the last trainer has gone"), for_good=False)
+            case TimerRang(name) if name.startswith(_GONE):
+                self._wiring.dispatcher.tell(TrainerGone(self.loop.now(), name.removeprefix(_GONE) or None))
             case TimerRang("give up"):
                 self._give_up()
             case TimerRang("look"):
@@ -186,6 +190,7 @@ class FleetActor(MachineActor[None]):
         self._trainers.add(trainer)
         self._wiring.board.trainers = len(self._trainers)
         self.cancel_timer("no trainer")
+        self.cancel_timer(_GONE + trainer)
         if self._wiring.board.is_draining and not self._going_for_good and not self._stopping:
             self._wiring.board.is_draining = False
             self.cancel_timer("look")
@@ -193,6 +198,7 @@ class FleetActor(MachineActor[None]):
     def _left(self, trainer: str) -> None:
         self._trainers.discard(trainer)
         self._wiring.board.trainers = len(self._trainers)
+        self.set_timer(_GONE + trainer, self._wiring.drain_grace_s)
         if self._trainers:
             return
         if self._wiring.on_trainer_exit == "stop":

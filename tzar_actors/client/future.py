@@ -21,7 +21,7 @@ class EvaluationFuture(Future[EvaluationResult]):
     def cancel(self) -> bool:
         """Asks the fleet to end this evaluation; the future then ends cancelled, unless its outcome came first.
 
-        Where another call of this fleet waits for the same key, the evaluation goes on for that one.
+        Where another call, or another trainer, waits for the same key, the evaluation goes on for that one.
 
         Returns:
             False: it had ended already.

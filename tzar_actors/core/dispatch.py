@@ -6,7 +6,7 @@ attempt is revoked when its VM is reset. Silence only frees its game for another
 """
 
 from collections.abc import Iterable, Mapping
-from typing import assert_never
+from typing import Final, assert_never
 
 from tzar_actors.core.admission import refuse_reused, same_question, why_not
 from tzar_actors.core.blame import BlamePolicy, Retry, Verdict, late
@@ -25,6 +25,7 @@ from tzar_actors.core.dispatch_commands import (
     SendPlay,
     SetDeadline,
     SetProbe,
+    TellWithdrawn,
 )
 from tzar_actors.core.dispatch_events import (
     CancelAsked,
@@ -37,6 +38,7 @@ from tzar_actors.core.dispatch_events import (
     RecallDue,
     Reported,
     Submitted,
+    TrainerGone,
     VmAway,
     VmGone,
     VmReady,
@@ -44,6 +46,7 @@ from tzar_actors.core.dispatch_events import (
 )
 from tzar_actors.core.evaluation import AttemptStatus, AttemptStory, GameEnded, OutcomeName, outcome_of
 from tzar_actors.core.failures import Failures
+from tzar_actors.core.interest import Interest
 from tzar_actors.core.leases import Leases
 from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
 from tzar_actors.core.records import (
@@ -57,6 +60,8 @@ from tzar_actors.core.stories import scored, story_of, story_of_lost, unscored, 
 from tzar_agent.protocol.messages import Playing, Result
 
 __all__ = ["Dispatch"]
+
+_CANCELLED: Final = "the trainer cancelled it"
 
 
 class Dispatch:
@@ -72,6 +77,7 @@ class Dispatch:
         self.evaluations: dict[str, OpenEvaluation] = {}
         self._failures = Failures(policy)
         self.leases = Leases(epoch, self._failures.witnesses)
+        self._interest = Interest()
         self._probe = ""  # the attempt that shows whether a broken evaluator is mended
 
     @property
@@ -90,6 +96,7 @@ class Dispatch:
             running: its attempts that may still be played somewhere; their games count as leased.
         """
         self.evaluations[evaluation.asked.key] = evaluation
+        self._interest.restored(evaluation.asked.key)
         for attempt in running:
             self.leases.add(attempt)
         for game in evaluation.games:
@@ -132,8 +139,11 @@ class Dispatch:
                 return self._fleet_changed(at, vms)
             case RecallDue(at):
                 return self.leases.recall(at)
-            case CancelAsked(at, key):
-                return self._end_at_once(at, key, "cancelled", "the trainer cancelled it")
+            case CancelAsked():
+                return self._cancel_asked(event)
+            case TrainerGone(at, trainer):
+                keys = self._interest.gone(self.evaluations, trainer)
+                return [command for key in keys for command in self._end_at_once(at, key, "cancelled", _CANCELLED)]
             case DeadlinePassed(at, key):
                 games = open_.games if (open_ := self.evaluations.get(key)) else []
                 return self._end_at_once(at, key, "infra_failed", late([s for game in games for s in game.stories]))
@@ -148,8 +158,8 @@ class Dispatch:
         if open_ is not None:
             if not same_question(open_.asked, asked):
                 return [refuse_reused(trainer, asked.key)]
-            open_.trainers[trainer] = None
-            return [Accept(trainer, asked.key)]
+            others = self._interest.joined(open_, trainer)
+            return [*(TellWithdrawn(other, asked.key) for other in others), Accept(trainer, asked.key)]
         if event.known is not None:
             question, answer = event.known
             if not same_question(question, asked):
@@ -163,8 +173,14 @@ class Dispatch:
         commands: list[DispatchCommand] = [Keep(EvaluationRecord(asked, event.wall)), Accept(trainer, asked.key)]
         if asked.deadline_s is not None:
             commands.append(SetDeadline(asked.key, asked.deadline_s))
-        commands.extend(self.leases.give_out(event.at))
-        return commands
+        return [*commands, *self.leases.give_out(event.at)]
+
+    def _cancel_asked(self, event: CancelAsked) -> list[DispatchCommand]:
+        if (open_ := self.evaluations.get(event.key)) is None:
+            return []
+        if is_last := self._interest.is_last(open_, event.trainer):
+            return self._end_at_once(event.at, event.key, "cancelled", _CANCELLED)
+        return [] if is_last is None else [TellWithdrawn(event.trainer, event.key)]
 
     def _end_at_once(self, at: float, key: str, outcome: OutcomeName, reason: str) -> list[DispatchCommand]:
         open_ = self.evaluations.get(key)
@@ -197,8 +213,7 @@ class Dispatch:
         seconds = result.seconds if result.status != "cancelled" else None
         is_faulty = result.status == "agent_fault"
         self.leases.vm_finished(event.at, vm, result.attempt, seconds, is_faulty=is_faulty)
-        commands.extend(self.leases.give_out(event.at))
-        return commands
+        return [*commands, *self.leases.give_out(event.at)]
 
     def _count(self, at: float, game: Game, vm: str, incarnation: int, result: Result) -> list[DispatchCommand]:
         story = story_of(result, vm, incarnation, is_recalled=self.leases.is_recalled(vm, result.attempt))
@@ -256,6 +271,7 @@ class Dispatch:
         games = tuple(game.ended for game in open_.games if game.ended is not None)
         ended = outcome_of(asked, games, last, at - open_.accepted_at)
         del self.evaluations[asked.key]
+        self._interest.ended(asked.key)
         commands: list[DispatchCommand] = [Keep(EvaluationEndedRecord(ended)), Deliver(tuple(open_.trainers), ended)]
         if asked.deadline_s is not None:
             commands.append(CancelDeadline(asked.key))

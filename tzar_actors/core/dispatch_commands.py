@@ -26,6 +26,7 @@ __all__ = [
     "SetDeadline",
     "SetProbe",
     "SetRecall",
+    "TellWithdrawn",
 ]
 
 
@@ -113,6 +114,15 @@ class Deliver:
     HELD: ClassVar[bool] = True
     trainers: tuple[str, ...]
     ended: EvaluationEnded
+
+
+@value
+class TellWithdrawn:
+    """Tell the trainer that it waits for the evaluation no longer, while others do."""
+
+    HELD: ClassVar[bool] = False
+    trainer: str
+    key: str
 
 
 @value
@@ -206,6 +216,7 @@ DispatchCommand: TypeAlias = (
     | SetRecall
     | Acknowledge
     | Deliver
+    | TellWithdrawn
     | SetDeadline
     | CancelDeadline
     | AttemptOver

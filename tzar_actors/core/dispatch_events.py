@@ -17,6 +17,7 @@ __all__ = [
     "RecallDue",
     "Reported",
     "Submitted",
+    "TrainerGone",
     "VmAway",
     "VmGone",
     "VmReady",
@@ -45,10 +46,19 @@ class Submitted:
 
 @value
 class CancelAsked:
-    """A trainer does not want this evaluation any more."""
+    """`trainer` does not want this evaluation any more."""
 
     at: float
     key: str
+    trainer: str
+
+
+@value
+class TrainerGone:
+    """`trainer` left, and has had the time to come back; None: so have all that an earlier supervisor knew."""
+
+    at: float
+    trainer: str | None
 
 
 @value
@@ -149,6 +159,7 @@ class RecallDue:
 DispatchEvent: TypeAlias = (
     Submitted
     | CancelAsked
+    | TrainerGone
     | DeadlinePassed
     | FleetChanged
     | VmReady
