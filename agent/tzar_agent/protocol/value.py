@@ -29,6 +29,7 @@ def value(cls: type[Class]) -> type[Class]:
     """
     made: Any = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
     of_class = fields(made)
+    made.__dataclass_params__.frozen = True  # what else asks, a frozen subclass for one, is told the truth
     made.__init__ = _init(made, of_class)
     for name, method in _methods(of_class).items():
         if name not in cls.__dict__:
