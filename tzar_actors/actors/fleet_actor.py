@@ -33,7 +33,7 @@ from tzar_actors.core.host import HostAnswered
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import VmStatus
 from tzar_actors.events import catalogue
-from tzar_actors.journal.journal import JournalledVm
+from tzar_actors.journal.vms import JournalledVm
 
 __all__ = ["FleetActor"]
 
