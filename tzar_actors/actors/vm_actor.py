@@ -152,9 +152,9 @@ class VmActor(MachineActor[VmCommand]):
                 return self._step(AgentFaulted(f"attempt {attempt} should have ended {seconds:.0f} s ago"))
             case VmBlamed(_, cause):
                 return self._step(AgentFaulted(cause))
-            case VmReset(_, reason):
+            case VmReset(_, reason, by):
                 self.log(catalogue.VmReset(self._vm, reason))
-                return self._step(ResetAsked())
+                return self._step(ResetAsked(by))
             case BootAdmitted():
                 boot, self._waiting_boot = self._waiting_boot, None
                 if boot is not None:
