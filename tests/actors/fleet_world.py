@@ -19,7 +19,7 @@ from tzar_actors.client.protocol import Submission, Submit
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.evaluation import Evaluation
 from tzar_actors.core.restart import RestartIntensity
-from tzar_actors.core.vm import VmLimits
+from tzar_actors.core.vm_limits import VmLimits
 from tzar_actors.drivers.fake import FakeDriver
 from tzar_actors.events.sink import RecordedEvents
 from tzar_actors.journal.journal import Journal
@@ -120,11 +120,11 @@ class FleetWorld:
         for lane, message in hung:
             HostLane.on_receive(lane, message)
 
-    def start(self, vms: int, restarts: int = 2, boots_at_a_time: int = 8, **more: Any) -> None:
+    def start(self, vms: int, restarts: int = 2, boots_at_a_time: int = 8, checkpoint: str = "", **more: Any) -> None:
         """Starts the actors, and turns until all VMs that come are here."""
         names = tuple(f"vm-{i + 1}" for i in range(vms))
         open_lane = partial(LoopLane.start, self)
-        host = HostWiring("h", names, "tcp://127.0.0.1:1", None, open_lane, boots_at_a_time=boots_at_a_time)
+        host = HostWiring("h", names, "tcp://127.0.0.1:1", None, open_lane, checkpoint, boots_at_a_time)
         self.wiring = Wiring(
             loop=self.loop,
             journal=self.journal,

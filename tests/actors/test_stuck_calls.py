@@ -10,7 +10,7 @@ import pytest
 from tzar_actors.actors.board import Board
 from tzar_actors.actors.host_lane import HostLane
 from tzar_actors.actors.host_lanes import HostLanes
-from tzar_actors.actors.messages import DriverCall, HostQuestion
+from tzar_actors.actors.lane_messages import DriverCall, HostQuestion
 from tzar_actors.drivers.base import PowerState
 from tzar_actors.drivers.fake import FakeDriver
 from tzar_actors.events import catalogue

@@ -1,6 +1,6 @@
 """A VM's machine, brought to where a story begins."""
 
-from tzar_actors.core.vm import Vm, VmLimits
+from tzar_actors.core.vm import Vm
 from tzar_actors.core.vm_events import (
     AgentCame,
     AgentFaulted,
@@ -11,6 +11,7 @@ from tzar_actors.core.vm_events import (
     Seen,
     SetTimer,
 )
+from tzar_actors.core.vm_limits import VmLimits
 from tzar_actors.core.vm_table import AgentPhase
 
 LIMITS = VmLimits(boot_timeout_s=60.0, silence_s=6.0, reconnect_grace_s=20.0, settle_s=600.0)

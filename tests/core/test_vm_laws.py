@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.supervise import Quarantine, Recover, Rung, Supervision, VmFailed, VmReleased, VmSettled
-from tzar_actors.core.vm import Vm, VmLimits
+from tzar_actors.core.vm import Vm
 from tzar_actors.core.vm_events import (
     AgentCame,
     AgentDisconnected,
@@ -26,10 +26,12 @@ from tzar_actors.core.vm_events import (
     ReportOff,
     ReportReady,
     ReportSettled,
+    ResetAsked,
     Seen,
     SetTimer,
     TimerFired,
 )
+from tzar_actors.core.vm_limits import VmLimits
 from tzar_actors.core.vm_table import AgentPhase, Desired
 
 LIMITS = VmLimits(boot_timeout_s=60.0, silence_s=6.0, reconnect_grace_s=20.0, settle_s=600.0)
@@ -269,6 +271,12 @@ class VmLaws(RuleBasedStateMachine):
     @rule(desired=st.sampled_from([Desired.RUNNING, Desired.RUNNING, Desired.OFF, Desired.GONE]))
     def something_else_is_wanted(self, desired):
         self.step(DesiredSet(desired))
+
+    @rule(by=st.sampled_from([None, *RUNGS]))
+    def another_incarnation_is_wanted(self, by):
+        if by is not None:  # by a person, who waits for nobody's word
+            self.failed_without_a_word = False
+        self.step(ResetAsked(by))
 
     @rule()
     def the_supervisor_is_started_again(self):

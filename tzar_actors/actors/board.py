@@ -22,6 +22,7 @@ class VmRow:
     games_played: int = 0
     failures: int = 0
     detail: str = ""
+    is_held: bool = False  # a person stopped it
 
     def show_playing(self, attempt: str, evaluation: str, game: int) -> None:
         """Its agent plays this."""

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 import pykka
 
 from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
-from tzar_actors.actors.messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
+from tzar_actors.actors.lane_messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
 from tzar_actors.core.call_limits import STOP_ASKS_S
 from tzar_actors.drivers.base import Driver
 from tzar_actors.errors import DriverError

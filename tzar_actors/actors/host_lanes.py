@@ -8,15 +8,8 @@ import pykka
 
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
-from tzar_actors.actors.messages import (
-    CallAnswer,
-    DriverCall,
-    HostAnswer,
-    HostQuestion,
-    LaneDone,
-    LaneWork,
-    TimerRang,
-)
+from tzar_actors.actors.lane_messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
+from tzar_actors.actors.messages import TimerRang
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.core.host import CallsStuck
 from tzar_actors.core.lanes import (

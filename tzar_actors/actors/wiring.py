@@ -15,7 +15,7 @@ from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.core.restart import RestartIntensity
 from tzar_actors.core.room import Room
-from tzar_actors.core.vm import VmLimits
+from tzar_actors.core.vm_limits import VmLimits
 from tzar_actors.events.sink import EventSink
 from tzar_actors.gateway.keys import KeyPair
 from tzar_actors.journal.journal import Journal

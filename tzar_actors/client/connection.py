@@ -26,6 +26,7 @@ from tzar_actors.client.protocol import (
     FromTrainer,
     Outcomes,
     OutcomesAnswer,
+    PowerAnswer,
     Pulse,
     PulseAnswer,
     Rejected,
@@ -328,7 +329,7 @@ class Connection:
                 for question in self._questions.open():
                     self._send(question)
                 self._ready.set()
-            case OutcomesAnswer() | StatusAnswer():
+            case OutcomesAnswer() | StatusAnswer() | PowerAnswer():
                 self._questions.answered(message)
             case PulseAnswer():
                 pass  # that it was heard is all it says

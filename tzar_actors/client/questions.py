@@ -5,11 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
-from tzar_actors.client.protocol import AskOutcomes, AskStatus, OutcomesAnswer, StatusAnswer
+from tzar_actors.client.protocol import AskOutcomes, AskPower, AskStatus, OutcomesAnswer, PowerAnswer, StatusAnswer
 
 __all__ = ["Question", "Questions"]
 
-Question: TypeAlias = AskStatus | AskOutcomes
+Question: TypeAlias = AskStatus | AskOutcomes | AskPower
 
 
 class Questions:
@@ -43,7 +43,7 @@ class Questions:
         """Those without an answer, oldest first."""
         return [question for question, _ in list(self._open.values())]
 
-    def answered(self, answer: OutcomesAnswer | StatusAnswer) -> None:
+    def answered(self, answer: OutcomesAnswer | StatusAnswer | PowerAnswer) -> None:
         """An answer has come. It may be the second to one question, which nobody needs."""
         _, future = self._open.pop(answer.request, (None, None))
         if future is not None:

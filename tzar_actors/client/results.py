@@ -113,6 +113,7 @@ class VmSnapshot:
     """One VM at the time of the question. `state`: off, booting, idle, playing, away, failed or quarantined.
 
     `machine_id`: the hypervisor's own id of what was booted as this incarnation.
+    `is_held`: a person stopped it, so it stays off.
     """
 
     vm: str
@@ -127,6 +128,7 @@ class VmSnapshot:
     failures: int
     detail: str
     machine_id: str = ""
+    is_held: bool = False
 
 
 @value

@@ -4,7 +4,6 @@ The machine asks for one driver call at a time. What is to be done stands in `vm
 a failure is its supervisor's word (`RecoverBy`).
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
 from tzar_actors.core.supervise import Rung
@@ -38,31 +37,15 @@ from tzar_actors.core.vm_events import (
     VmCommand,
     VmEvent,
 )
+from tzar_actors.core.vm_limits import VmLimits
 from tzar_actors.core.vm_table import NEXT, Action, AgentPhase, Desired, Observed
 
-__all__ = ["Vm", "VmLimits"]
+__all__ = ["Vm"]
 
 _FIRST_RECHECK_S: Final = 0.01  # a socket closes a little before its process is gone
 _LONGEST_RECHECK_S: Final = 2.0
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class VmLimits:
-    """How long things may take, in seconds.
-
-    Args:
-        boot_timeout_s: from the delivered identity to the hello.
-        silence_s: without a word until the game is given to another VM.
-        reconnect_grace_s: from the silence or the broken connection until the VM counts as failed.
-        settle_s: of work after which earlier failures are forgotten.
-    """
-
-    boot_timeout_s: float
-    silence_s: float
-    reconnect_grace_s: float
-    settle_s: float
 
 
 class Vm:
@@ -87,6 +70,7 @@ class Vm:
         self._adopting = False
         self._away = False
         self._rung: Rung | None = None
+        self._asked: Rung | None = None  # by a person, who does not have to ask again when something else comes first
         self._recheck_s = _FIRST_RECHECK_S
         self._retry_s = _FIRST_RETRY_S
         self._backing_off = False
@@ -118,8 +102,8 @@ class Vm:
                 return self._silent("no word from its agent")
             case AgentFaulted(cause):
                 return self._fail(cause) if self.phase is AgentPhase.READY else []
-            case ResetAsked():
-                return [*self._leave(), *self._next()] if self.desired is Desired.RUNNING else []
+            case ResetAsked(rung):
+                return self._reset(rung)
             case RecoverBy(rung):
                 if self.phase is not AgentPhase.FAILED:
                     return []
@@ -167,10 +151,18 @@ class Vm:
         self._off_was_told = True
         return [ReportOff()]
 
+    def _reset(self, by: Rung | None) -> list[VmCommand]:
+        if by is not None:
+            self._asked = self._asked if by is Rung.RESTART else by
+            if self.phase in (AgentPhase.UNSEEN, AgentPhase.FAILED):
+                self.phase = AgentPhase.NONE
+        return [*self._leave(), *self._next()] if self.desired is Desired.RUNNING else []
+
     def _boot(self) -> list[VmCommand]:
-        if self._rung is Rung.RECREATE:
+        rung = self._asked or self._rung
+        if rung is Rung.RECREATE:
             return self._begin("remove")
-        verb: Literal["start", "restore"] = "restore" if self._rung is Rung.RESTORE else "start"
+        verb: Literal["start", "restore"] = "restore" if rung is Rung.RESTORE else "start"
         self._hello = self._adopting = False
         self.incarnation += 1
         self.machine_id, self.call = self._seen_id, verb
@@ -202,11 +194,16 @@ class Vm:
         match verb:
             case "start" | "restore":
                 self.observed, self.phase, self._rung = Observed.RUNNING, AgentPhase.BOOTING, None
+                if verb == "restore":
+                    self._asked = None
+                elif self._asked is not None:  # while it booted
+                    return [*self._leave(), *self._next()]
                 if self._hello and self.desired is Desired.RUNNING:
                     return self._ready()
                 return [SetTimer("boot", self.limits.boot_timeout_s), *self._next()]
             case "create":
-                self.observed, self._rung, self._seen_id = Observed.OFF, None, machine_id
+                self.observed, self._rung, self._asked = Observed.OFF, None, None
+                self._seen_id = machine_id
                 return self._next()
             case "remove":
                 self.observed = Observed.ABSENT
@@ -227,6 +224,8 @@ class Vm:
             return []
         self._call_ended = event.at
         self.observed = Observed.UNKNOWN
+        if verb == "restore" and not event.refused:
+            self._asked = None  # what there is to be restored cannot be: the ladder knows the way on
         if verb == "stop" and not event.refused:
             self.observed, self.phase = Observed.RUNNING, AgentPhase.NONE  # it was asked: now it is turned off
             return [*self._silence_timers(), *self._next()]

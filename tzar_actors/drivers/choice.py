@@ -1,14 +1,17 @@
-"""Which driver the settings ask for."""
+"""Which driver the settings ask for, and how its host is prepared."""
 
 import sys
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 
-from tzar_actors.drivers.base import Driver
+from tzar_actors.drivers.base import Driver, HostSetup
 from tzar_actors.drivers.local import LocalDriver
-from tzar_actors.settings import Host
+from tzar_actors.drivers.setups import LocalSetup
+from tzar_actors.settings import Host, Settings
 
-__all__ = ["make_driver"]
+__all__ = ["make_driver", "make_setup"]
+
+_MIB: Final = 1024 * 1024
 
 
 def make_driver(host: Host, fleet_id: str, state_dir: Path) -> Driver:
@@ -22,6 +25,29 @@ def make_driver(host: Host, fleet_id: str, state_dir: Path) -> Driver:
     match host.driver:
         case "local":
             argv = (host.local.python or sys.executable, "-m", "tzar_agent", "run")
-            return LocalDriver(host.name, fleet_id, state_dir / "vms" / host.name, host.local.template, argv)
+            return LocalDriver(host.name, fleet_id, _folder(host, state_dir), host.local.template, argv)
         case _:
             assert_never(host.driver)
+
+
+def make_setup(host: Host, settings: Settings, fleet_id: str, ports: tuple[int, int]) -> HostSetup:
+    """What prepares and checks a host.
+
+    Args:
+        host: its settings.
+        settings: all of them.
+        fleet_id: the mark of the fleet; 32 zeros where there is no fleet yet.
+        ports: where the supervisor listens for control and for blobs; 0: it has not chosen yet.
+    """
+    match host.driver:
+        case "local":
+            reserve_bytes = settings.limits.disk_low_mib * _MIB
+            python = host.local.python or sys.executable
+            folder = _folder(host, settings.state_dir)
+            return LocalSetup(host.name, folder, host.vms, host.local.template, python, reserve_bytes)
+        case _:
+            assert_never(host.driver)
+
+
+def _folder(host: Host, state_dir: Path) -> Path:
+    return state_dir / "vms" / host.name

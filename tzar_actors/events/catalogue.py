@@ -47,9 +47,11 @@ from tzar_actors.events.of_vms import (
     LaneAbandoned,
     LaneFreed,
     PeerRejected,
+    VmAsked,
     VmCreated,
     VmEvidence,
     VmFailed,
+    VmHeld,
     VmQuarantined,
     VmReady,
     VmRecovering,
@@ -99,9 +101,11 @@ __all__ = [
     "SupervisorStopping",
     "TrainerConnected",
     "TrainerDisconnected",
+    "VmAsked",
     "VmCreated",
     "VmEvidence",
     "VmFailed",
+    "VmHeld",
     "VmQuarantined",
     "VmReady",
     "VmRecovering",
@@ -135,6 +139,8 @@ Event: TypeAlias = (
     | VmEvidence
     | VmReleased
     | VmReset
+    | VmAsked
+    | VmHeld
     | VmStray
     | VmStopped
     | VmRemoved

@@ -16,6 +16,7 @@ from tzar_actors.core.records import (
     GameEndedRecord,
     IncarnationRecord,
     Record,
+    VmHeldRecord,
     VmRecord,
     VmRemovedRecord,
 )
@@ -44,6 +45,9 @@ _VM_BOOTS: Final = (
     "INSERT INTO vms (vm, host, machine_id, incarnation, public_key) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (vm) DO UPDATE SET machine_id = excluded.machine_id,"
     " incarnation = excluded.incarnation, public_key = excluded.public_key"
+)
+_VM_HELD: Final = (
+    "INSERT INTO vms (vm, host, held) VALUES (?, ?, ?) ON CONFLICT (vm) DO UPDATE SET held = excluded.held"
 )
 _VM_REMOVED: Final = "UPDATE vms SET machine_id = NULL, public_key = NULL WHERE vm = ?"
 
@@ -87,6 +91,8 @@ class Gathered:
                 self._vms.append((_VM_BOOTS, (vm, host, machine_id, incarnation, public_key)))
             case VmRemovedRecord(vm):
                 self._vms.append((_VM_REMOVED, (vm,)))
+            case VmHeldRecord(vm, host, is_held):
+                self._vms.append((_VM_HELD, (vm, host, is_held)))
             case _:
                 assert_never(record)
 

@@ -17,24 +17,13 @@ from tzar_actors.journal.error import JournalError
 from tzar_actors.journal.gathered import Gathered
 from tzar_actors.journal.integrity import is_damage, mark_suspect
 from tzar_actors.journal.opening import is_full, open_database
+from tzar_actors.journal.schema import SCHEMA_VERSION
 from tzar_actors.journal.stored import stored_codec
+from tzar_actors.journal.vms import JournalledVm, vms_in
 
-__all__ = ["Journal", "JournalError", "JournalledVm"]
+__all__ = ["Journal", "JournalError"]
 
 _TRIES = 3  # on a full disk: what is freed may be taken by others at once
-
-
-class JournalledVm:
-    """What the journal knows of one VM."""
-
-    __slots__ = ("host", "incarnation", "machine_id", "public_key", "vm")
-
-    def __init__(self, vm: str, host: str, machine_id: str | None, incarnation: int, public_key: str | None) -> None:
-        self.vm = vm
-        self.host = host
-        self.machine_id = machine_id
-        self.incarnation = incarnation
-        self.public_key = public_key
 
 
 class Journal:
@@ -160,9 +149,8 @@ class Journal:
         return None if is_open is None else "open" if is_open else "ended"
 
     def vms(self) -> dict[str, JournalledVm]:
-        """All VMs that were ever given an incarnation, by name."""
-        rows = self._db.execute("SELECT vm, host, machine_id, incarnation, public_key FROM vms")
-        return {row[0]: JournalledVm(*row) for row in rows}
+        """All VMs that it ever heard of, by name."""
+        return vms_in(self._db, SCHEMA_VERSION)
 
     def open_rows(self) -> tuple[list[Any], list[Any], list[Any]]:
         """What is open: (asked, accepted_at), (key, game, ended) and (key, game, attempt, vm, incarnation, story)."""

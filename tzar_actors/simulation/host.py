@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 import pykka
 
 from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
-from tzar_actors.actors.messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
+from tzar_actors.actors.lane_messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
 from tzar_actors.drivers.base import VmStatus
 from tzar_actors.drivers.fake import FakeDriver
 from tzar_actors.errors import DriverError

@@ -16,7 +16,7 @@ from tzar_actors.actors.wiring import Chance, HostWiring, Wiring
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.core.restart import RestartIntensity
-from tzar_actors.core.vm import VmLimits
+from tzar_actors.core.vm_limits import VmLimits
 from tzar_actors.events import catalogue
 from tzar_actors.events.level import Level
 from tzar_actors.gateway.keys import KeyPair

@@ -12,7 +12,7 @@ from typing import Final
 
 from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.core.restart import RestartIntensity
-from tzar_actors.core.vm import VmLimits
+from tzar_actors.core.vm_limits import VmLimits
 from tzar_actors.errors import TzarError
 from tzar_actors.loop.waiter import VirtualClock
 from tzar_actors.settings.sections import Heartbeat, Recovery
