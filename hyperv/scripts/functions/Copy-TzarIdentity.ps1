@@ -15,6 +15,7 @@ function Copy-TzarIdentity {
         [Parameter(Mandatory)] [ValidatePattern('^[A-Za-z]:\\.')] [string] $Target
     )
     $ErrorActionPreference = 'Stop'
+    $ConfirmPreference = 'None'
     $found = Find-TzarVM -Fleet $Fleet -Name $Name
     $vm = $found.VM
     Assert-TzarRunning -Found $found

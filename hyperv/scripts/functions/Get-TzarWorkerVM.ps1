@@ -58,5 +58,5 @@ function ConvertTo-TzarUnixTime {
     Seconds since 1970 of a time, in UTC.
     #>
     param([Parameter(Mandatory)] [datetime] $Time)
-    [math]::Round(($Time.ToUniversalTime() - (New-Object -TypeName datetime -ArgumentList 1970, 1, 1, 0, 0, 0, 'Utc')).TotalSeconds, 3)
+    [math]::Round(($Time.ToUniversalTime() - (New-Object -TypeName datetime -ArgumentList 1970, 1, 1, 0, 0, 0, ([DateTimeKind]::Utc))).TotalSeconds, 3)
 }

@@ -35,6 +35,7 @@ function New-TzarWorkerVM {
         [switch] $NoStart
     )
     $ErrorActionPreference = 'Stop'
+    $ConfirmPreference = 'None'
     if ($PSCmdlet.ParameterSetName -eq 'Count') { $Name = @(1..$Count | ForEach-Object { '{0}-{1:d2}' -f $Prefix, $_ }) }
     foreach ($one in $Name) { Assert-TzarName -Name $one }
     Assert-TzarPath -Path $Folder -What 'The folder'

@@ -14,6 +14,7 @@ function Remove-TzarWorkerVM {
         [switch] $Force
     )
     $ErrorActionPreference = 'Stop'
+    $ConfirmPreference = 'None'
     $all = @(Get-TzarMarkedVM)
     $found = Select-TzarVM -Among $all -Fleet $Fleet -Name $Name
     if ($found) {

@@ -15,6 +15,7 @@ function Start-TzarWorkerVM {
         [ValidateRange(0, 999999999)] [int] $Incarnation = 0
     )
     $ErrorActionPreference = 'Stop'
+    $ConfirmPreference = 'None'
     $found = Find-TzarVM -Fleet $Fleet -Name $Name
     $state = "$($found.VM.State)"
     if ($state -eq 'Running' -and ($Incarnation -eq 0 -or $Incarnation -eq $found.Mark.Incarnation)) {

@@ -15,6 +15,7 @@ function Stop-TzarWorkerVM {
         [switch] $TurnOff
     )
     $ErrorActionPreference = 'Stop'
+    $ConfirmPreference = 'None'
     $found = Find-TzarVM -Fleet $Fleet -Name $Name
     $state = "$($found.VM.State)"
     if ($state -eq 'Off') { return Get-TzarSummary -Id $found.VM.Id }
