@@ -43,7 +43,8 @@ function Start-TzarLoop {
 
     $ErrorActionPreference = 'Stop'
     $ConfirmPreference = 'None'
-    $ProgressPreference = $WarningPreference = $VerbosePreference = $DebugPreference = $InformationPreference = 'SilentlyContinue'
+    $WarningPreference = 'Continue'  # they go into the reply; everything else that is only said is not even made
+    $ProgressPreference = $VerbosePreference = $DebugPreference = $InformationPreference = 'SilentlyContinue'
     $loopPrefix = 'TZAR-REPLY:'
     $loopUtf8 = New-Object Text.UTF8Encoding $false
     $loopOutput = [Console]::OpenStandardOutput()

@@ -7,8 +7,10 @@ in it as `powershell` of PATH, and WinRM in a server of its own.
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,7 +20,18 @@ from typing import Any
 
 import pytest
 
-__all__ = ["LAB", "Host", "WinRmServer", "make_host", "needs_lab", "wait_until", "winrm_server"]
+__all__ = [
+    "LAB",
+    "PASSWORD",
+    "USER",
+    "Host",
+    "Relay",
+    "WinRmServer",
+    "make_host",
+    "needs_lab",
+    "wait_until",
+    "winrm_server",
+]
 
 LAB = Path(os.environ.get("TZAR_HYPERV_LAB") or Path(__file__).parents[3] / "shared" / "hyperv-lab")
 PATIENCE_S = 60.0
@@ -131,16 +144,29 @@ class WinRmServer:
 
 @contextlib.contextmanager
 def winrm_server(
-    host: Host, scratch: Path, *, port: int = 0, tls: tuple[Path, Path] | None = None
+    host: Host, scratch: Path, *, port: int = 0, tls: tuple[Path, Path] | None = None, **limits: int
 ) -> Iterator[WinRmServer]:
-    """A WinRM server of the host while the block runs. With `tls`, a certificate and its key: over HTTPS."""
+    """A WinRM server of the host while the block runs.
+
+    Args:
+        host: whose it is.
+        scratch: a folder for its own files.
+        port: 0: any that is free.
+        tls: a certificate and its key: over HTTPS.
+        limits: in place of Windows' own, as `MAX_SHELLS`.
+    """
     ready = scratch / f"winrm-{os.urandom(4).hex()}.ready"
-    argv = [sys.executable, str(LAB / "winrm_server.py"), "--state", str(host.folder), "--port", str(port)]
+    start = f"import sys, winrm_server; vars(winrm_server).update({limits!r}); winrm_server.main()"
+    argv = [sys.executable, "-c", start, "--state", str(host.folder), "--port", str(port)]
     argv += ["--user", USER, "--password", PASSWORD, "--ready-file", str(ready)]
     if tls:
         argv += ["--tls", *map(str, tls)]
     with subprocess.Popen(
-        argv, env=host.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        argv,
+        env=host.environment | {"PYTHONPATH": os.pathsep.join(filter(None, [str(LAB), os.environ.get("PYTHONPATH")]))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     ) as process:
         try:
             wait_until(lambda: process.poll() is not None or _text(ready) != "", "the WinRM server listens")
@@ -153,6 +179,63 @@ def winrm_server(
                 process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+class Relay:
+    """Passes connections on to a WinRM server, and can lose one of its answers: the server has done what was asked.
+
+    Args:
+        endpoint: the server's.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._target = (host_and_port := endpoint.split("/")[2].rsplit(":", 1))[0], int(host_and_port[1])
+        self._lock = threading.Lock()
+        self._answers_until_loss: int | None = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = endpoint.replace(":".join(host_and_port), f"127.0.0.1:{self._listener.getsockname()[1]}")
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def lose_answer(self, nth: int) -> None:
+        """Of the answers that come from now on, the `nth` is lost, and its connection cut."""
+        with self._lock:
+            self._answers_until_loss = nth
+
+    def has_lost(self) -> bool:
+        """Whether the answer was lost."""
+        with self._lock:
+            return self._answers_until_loss is None
+
+    def close(self) -> None:
+        """Takes no more connections."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._target)
+                for source, target, is_answer in ((client, server, False), (server, client, True)):
+                    threading.Thread(target=self._pass_on, args=(source, target, is_answer), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        with contextlib.suppress(OSError), source, target:
+            while data := source.recv(1 << 16):
+                if is_answer and data.startswith(b"HTTP/1.1 ") and self._loses():
+                    break
+                target.sendall(data)
+            for end in (source, target):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _loses(self) -> bool:
+        with self._lock:
+            if self._answers_until_loss is None:
+                return False
+            self._answers_until_loss -= 1
+            if self._answers_until_loss:
+                return False
+            self._answers_until_loss = None
+            return True
 
 
 def _text(path: Path) -> str:
