@@ -225,7 +225,8 @@ class Lane:
             channel.send(definition(operation, self._program.sources), deadline - self._clock())
             reply = self._reply(channel, operation, deadline)
             if reply.error is not None:
-                raise ChannelError(Trouble.FAULT, f"its functions cannot be defined: {reply.error.get('message')}")
+                reason = " ".join(str(reply.error.get("message")).split())
+                raise ChannelError(Trouble.FAULT, f"its functions cannot be defined: {reason}")
         except ChannelError:
             self._end(channel)
             raise

@@ -164,9 +164,8 @@ def read_errors(stderr: bytes) -> str:
 
 def scrub(text: str, secrets: Sequence[str]) -> str:
     """The text without the secrets."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
-    return text
+    longest_first = sorted(filter(None, secrets), key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), _HIDDEN, text) if longest_first else text
 
 
 def _encoded(text: str) -> Line:
