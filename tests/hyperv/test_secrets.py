@@ -81,7 +81,7 @@ def test_passwords_are_in_no_command_line(transport, request, monkeypatch, tmp_p
     else:
         lane, ours = request.getfixturevalue("local_lane")(), set()
     mark = request.getfixturevalue("host").folder / "host" / "C" / f"{tmp_path.name}-{GUESTS}"
-    work = threading.Thread(target=failing, args=(lane, "Add-Mark", 3.0), kwargs=at_work(mark.name), daemon=True)
+    work = threading.Thread(target=failing, args=(lane, "Add-Mark"), kwargs=at_work(mark.name), daemon=True)
     work.start()
     wait_until(mark.exists, "the call is at work")
     looked_at = 0
@@ -94,6 +94,7 @@ def test_passwords_are_in_no_command_line(transport, request, monkeypatch, tmp_p
             looked_at += 1
             assert "TZAR_HYPERV_HV01_PASSWORD" not in (process.info["environ"] or {})
     assert looked_at or transport == "winrm"
+    lane.close()
     work.join(PATIENCE_S)
 
 
