@@ -82,9 +82,7 @@ class Request:
         document = {"id": operation, "call": function, "with": _plain(parameters, secrets)}
         text = json.dumps(document, allow_nan=False)
         if len(text) > LARGEST_REQUEST:
-            raise ValueError(
-                f"a request of {len(text):,} bytes; at most {LARGEST_REQUEST:,} fit. Send what is large in pieces"
-            )
+            raise ValueError(f"a request of {len(text):,} bytes, and at most {LARGEST_REQUEST:,} fit")
         return cls(operation, function, _encoded(text), tuple(secrets))
 
 

@@ -74,9 +74,23 @@ def test_every_verdict_has_an_error(verdict):
     failure = failure_of_lane(ABOUT, verdict, "the story")
     assert str(failure).startswith("VM tzar-07 on hv01: Start-TzarWorkerVM: ")
     assert failure.busy == (verdict is Verdict.BUSY)
-    assert failure.unreachable == (verdict not in {Verdict.BUSY, Verdict.HUNG, Verdict.FAULT})
-    assert failure.cure or verdict is Verdict.FAULT
+    assert failure.unreachable == (verdict not in {Verdict.BUSY, Verdict.HUNG, Verdict.TOO_LARGE})
+    assert failure.cure
 
 
 def test_a_hung_call_says_how_long_it_was_waited_for():
     assert "it did not end within 60 s. It was ended" in str(failure_of_lane(ABOUT, Verdict.HUNG, "no reply"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "vm"),
+    [
+        ({"Name": "a b"}, "a b"),
+        ({"Name": ["one"]}, "one"),
+        ({"Name": ["one", "two"]}, None),
+        ({"Name": None}, None),
+        ({}, None),
+    ],
+)
+def test_the_vm_is_the_one_that_the_call_names(parameters, vm):
+    assert Circumstances.of("hv01", "New-X", parameters, 1.0) == Circumstances("hv01", vm, "New-X", 1.0)

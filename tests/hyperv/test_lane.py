@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 
 import pytest
 
@@ -275,3 +276,34 @@ def test_a_closed_lane_ends_its_powershell_and_opens_no_other(world, lane):
     with pytest.raises(HyperVError, match="the driver was closed"):
         call(lane)
     assert len(world.opened) == 1
+
+
+def test_a_call_does_not_wait_for_another_beyond_its_own_time(world, lane):
+    call(lane)
+    refused = []
+
+    def second():
+        with pytest.raises(HyperVError, match="the call before it has not ended") as raised:
+            call(lane, timeout_s=0.05)
+        refused.append(raised.value.busy)
+
+    def wait_meanwhile(seconds):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(60.0)
+
+    world.pause = wait_meanwhile
+    lane = make_lane(world)
+    world.open_troubles = [Trouble.CUT]
+    call(lane)
+    assert refused == [True]
+
+
+def test_an_answer_does_not_come_from_a_channel_that_is_closed_meanwhile(world, lane):
+    call(lane)
+    channel = world.opened[0]
+    channel.receive = lambda timeout_s: lane.close() or channel.__class__.receive(channel, timeout_s)
+    channel.troubles["receive"] = [Trouble.GONE]
+    with pytest.raises(HyperVError, match="the driver was closed"):
+        call(lane, "Get-X")
+    assert world.open_now() == []

@@ -101,7 +101,7 @@ def test_a_request_of_200_kilobytes_arrives_and_a_larger_one_is_refused_before_i
     text = "y" * (LARGEST_REQUEST - 200)
     assert call(lane, "Get-Lengths", Texts=[text]) == [len(text)]
     with pytest.raises(
-        HyperVError, match=r"host hv01: Get-Lengths: a request of 2\d\d,\d\d\d bytes; at most 200,000 fit"
+        HyperVError, match=r"host hv01: Get-Lengths: a request of 2\d\d,\d\d\d bytes, and at most 200,000 fit\. Send"
     ):
         call(lane, "Get-Lengths", Texts=["y" * LARGEST_REQUEST])
 

@@ -16,7 +16,10 @@ from lab import PASSWORD, needs_lab, wait_until, winrm_server
 from loguru import logger
 
 from hyperv.errors import HyperVError
+from hyperv.lane import Lane
 from hyperv.messages import Secret
+from hyperv.winrm_channel import WinRm, WinRmChannel
+from tzar_actors.errors import ConfigError
 
 pytestmark = needs_lab
 PATIENCE_S = 60.0
@@ -147,6 +150,17 @@ def test_an_expired_certificate_is_told_as_that(open_lane, host, tmp_path):
         error = failing(open_lane(server.endpoint, account={"ca_file": str(files[0])}), "Get-Nothing")
         assert "its certificate is not trusted: certificate has expired" in str(error)
         assert error.unreachable
+
+
+def test_credentials_that_cannot_be_found_are_told(server, program, closing):
+    def none():
+        raise ConfigError("there are no credentials of hv01")
+
+    reached = WinRm(server.endpoint, none)
+    lane = closing(Lane("hv01", lambda program, timeout_s: WinRmChannel(reached, program, timeout_s), program))
+    error = failing(lane, "Get-Nothing")
+    assert "Get-Nothing: there are no credentials of hv01" in str(error)
+    assert error.unreachable
 
 
 def test_settings_that_pywinrm_does_not_take_are_told(open_lane, server):
