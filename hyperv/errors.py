@@ -5,8 +5,9 @@ Known by error ids and HRESULTs alone: texts are localised. The Hyper-V cmdlets 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from hyperv.lane_rules import Verdict
 from hyperv.messages import Reply, scrub
@@ -64,6 +65,15 @@ class Circumstances:
     vm: str | None
     function: str
     timeout_s: float
+
+    @classmethod
+    def of(cls, host: str, function: str, parameters: Mapping[str, object], timeout_s: float) -> Self:
+        """Which VM it is about, its parameter `Name` says, when it names one alone."""
+        match parameters.get("Name"):
+            case str(vm) | [str(vm)]:
+                return cls(host, vm, function, timeout_s)
+            case _:
+                return cls(host, None, function, timeout_s)
 
 
 class _Known(NamedTuple):
@@ -127,7 +137,10 @@ _OF_LANE = {
     Verdict.UNUSABLE: _Known("Install what is missing, or correct the host's settings", unreachable=True),
     Verdict.LOST: _Known("Whether it was done is not known: the VM's state is asked for anew", unreachable=True),
     Verdict.HUNG: _Known("It was ended. Look on the host at what it waits for: Get-VM, and the log of Hyper-V-VMMS"),
-    Verdict.FAULT: _Known(""),
+    Verdict.FAULT: _Known(
+        "Look into the host's log of WinRM: Get-WinEvent Microsoft-Windows-WinRM/Operational", unreachable=True
+    ),
+    Verdict.TOO_LARGE: _Known("Send what is large in pieces"),
 }
 
 

@@ -103,15 +103,19 @@ class Lane:
         Args:
             function: its name.
             parameters: by name; None is not given. `Secret` for what must not show.
-            timeout_s: seconds after which the call has failed and its PowerShell is ended.
+            timeout_s: seconds after which the call has failed; ending its PowerShell may take 2 s more.
 
         Raises:
             HyperVError: it failed, or the host could not be asked.
         """
-        vm = parameters.get("Name")
-        about = Circumstances(self._host, vm if isinstance(vm, str) else None, function, timeout_s)
-        with self._lock:
-            outcome = self._carry_out(about, parameters)
+        about = Circumstances.of(self._host, function, parameters, timeout_s)
+        deadline = self._clock() + timeout_s
+        if not self._lock.acquire(timeout=timeout_s):
+            raise failure_of_lane(about, Verdict.BUSY, f"the call before it has not ended within {timeout_s:g} s")
+        try:
+            outcome = self._carry_out(about, parameters, deadline)
+        finally:
+            self._lock.release()
         if isinstance(outcome, HyperVError):
             raise outcome
         return list(outcome.value)
@@ -124,12 +128,12 @@ class Lane:
                 with contextlib.suppress(ChannelError):  # out of reach: the host ends it when it has idled for a while
                     channel.close(_CLOSE_S)
 
-    def _carry_out(self, about: Circumstances, parameters: Mapping[str, Value]) -> Reply | HyperVError:
+    def _carry_out(self, about: Circumstances, parameters: Mapping[str, Value], deadline: float) -> Reply | HyperVError:
         try:
             request = Request.make(uuid.uuid4().hex, about.function, parameters)
         except ValueError as error:
-            return failure_of_lane(about, Verdict.FAULT, str(error))
-        outcome = self._ask_until_decided(request, about.timeout_s)
+            return failure_of_lane(about, Verdict.TOO_LARGE, str(error))
+        outcome = self._ask_until_decided(request, deadline)
         if isinstance(outcome, Reply):
             return failure_of_call(about, outcome, request.secrets) if outcome.error is not None else outcome
         give_up, text = outcome
@@ -137,8 +141,8 @@ class Lane:
             self._retire()
         return failure_of_lane(about, give_up.verdict, scrub(text, request.secrets))
 
-    def _ask_until_decided(self, request: Request, timeout_s: float) -> Reply | tuple[GiveUp, str]:
-        asked = Asked(changes_nothing(request.function), self._clock() + timeout_s)
+    def _ask_until_decided(self, request: Request, deadline: float) -> Reply | tuple[GiveUp, str]:
+        asked = Asked(changes_nothing(request.function), deadline)
         while True:
             asked, outcome = self._ask(request, asked)
             if isinstance(outcome, Reply):
@@ -225,7 +229,8 @@ class Lane:
             channel.send(definition(operation, self._program.sources), deadline - self._clock())
             reply = self._reply(channel, operation, deadline)
             if reply.error is not None:
-                raise ChannelError(Trouble.FAULT, f"its functions cannot be defined: {reply.error.get('message')}")
+                reason = " ".join(str(reply.error.get("message")).split())
+                raise ChannelError(Trouble.FAULT, f"its functions cannot be defined: {reason}")
         except ChannelError:
             self._end(channel)
             raise

@@ -50,6 +50,7 @@ class Verdict(StrEnum):
     LOST = "lost"  # the PowerShell ended while it had the call: nobody knows whether it was done
     HUNG = "hung"  # the call did not end in time
     FAULT = "fault"
+    TOO_LARGE = "too_large"  # the request does not fit
 
 
 @dataclass(frozen=True, slots=True)

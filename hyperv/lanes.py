@@ -52,8 +52,7 @@ class Lanes:
         except queue.Empty:
             lane = None
         if lane is None:
-            vm = parameters.get("Name")
-            about = Circumstances(self._host, vm if isinstance(vm, str) else None, function, timeout_s)
+            about = Circumstances.of(self._host, function, parameters, timeout_s)
             raise failure_of_lane(about, Verdict.BUSY, f"no lane to the host was free within {timeout_s:g} s")
         try:
             return lane.call(function, parameters, max(1.0, deadline - time.monotonic()))

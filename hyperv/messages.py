@@ -82,9 +82,7 @@ class Request:
         document = {"id": operation, "call": function, "with": _plain(parameters, secrets)}
         text = json.dumps(document, allow_nan=False)
         if len(text) > LARGEST_REQUEST:
-            raise ValueError(
-                f"a request of {len(text):,} bytes; at most {LARGEST_REQUEST:,} fit. Send what is large in pieces"
-            )
+            raise ValueError(f"a request of {len(text):,} bytes, and at most {LARGEST_REQUEST:,} fit")
         return cls(operation, function, _encoded(text), tuple(secrets))
 
 
@@ -164,9 +162,8 @@ def read_errors(stderr: bytes) -> str:
 
 def scrub(text: str, secrets: Sequence[str]) -> str:
     """The text without the secrets."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
-    return text
+    longest_first = sorted(filter(None, secrets), key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), _HIDDEN, text) if longest_first else text
 
 
 def _encoded(text: str) -> Line:

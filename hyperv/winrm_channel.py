@@ -26,6 +26,7 @@ from hyperv.credentials import Credentials
 from hyperv.lane_rules import Trouble
 from hyperv.messages import DamagedError, Line, Lines
 from hyperv.program import Program
+from tzar_actors.errors import ConfigError
 
 __all__ = ["WinRm", "WinRmChannel"]
 
@@ -78,7 +79,10 @@ class WinRm:
             "ca_trust_path": self.ca_file,
         }
         if self.credentials is not None:
-            account = self.credentials()
+            try:
+                account = self.credentials()
+            except ConfigError as error:
+                raise ChannelError(Trouble.UNUSABLE, str(error)) from None
             given |= {"username": account.user, "password": account.password.text}
         try:
             return Protocol(self.endpoint, **given)

@@ -263,9 +263,10 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
             host.name,
             vms,
             dialled,
-            settings.fleet.orphan_s,
+            settings.fleet.orphan_s if host.driver == "local" else None,
             lanes,
             status_lane,
+            checkpoint=(host.hyperv.checkpoint or "") if host.driver == "hyperv" else "",
             boots_at_a_time=host.boots_at_a_time,
         )
 

@@ -101,7 +101,7 @@ def test_a_request_of_200_kilobytes_arrives_and_a_larger_one_is_refused_before_i
     text = "y" * (LARGEST_REQUEST - 200)
     assert call(lane, "Get-Lengths", Texts=[text]) == [len(text)]
     with pytest.raises(
-        HyperVError, match=r"host hv01: Get-Lengths: a request of 2\d\d,\d\d\d bytes; at most 200,000 fit"
+        HyperVError, match=r"host hv01: Get-Lengths: a request of 2\d\d,\d\d\d bytes, and at most 200,000 fit\. Send"
     ):
         call(lane, "Get-Lengths", Texts=["y" * LARGEST_REQUEST])
 
@@ -162,11 +162,10 @@ def test_a_hung_cmdlet_ends_at_the_deadline_and_with_it_its_powershell(opener, p
     assert call(lane, "Get-Pid") != [first]
 
 
-@pytest.fixture
-def talk(opener, program, closing):
+@pytest.fixture(scope="module")
+def talk(opener, program):
     """Sends lines to a loop and returns the replies, without a lane."""
     channel = opener(program, PATIENCE_S)
-    closing(_Closing(channel))
     channel.send(program.first_line, PATIENCE_S)
     channel.send(definition("first", program.sources), PATIENCE_S)
 
@@ -175,15 +174,8 @@ def talk(opener, program, closing):
         return receive(channel, operation)
 
     receive(channel, "first")
-    return talk
-
-
-class _Closing:
-    def __init__(self, channel):
-        self._channel = channel
-
-    def close(self):
-        self._channel.close(PATIENCE_S)
+    yield talk
+    channel.close(PATIENCE_S)
 
 
 def receive(channel, operation):
@@ -213,7 +205,7 @@ def test_a_damaged_request_is_told_and_the_next_one_is_answered(talk):
 
 
 def test_warnings_come_with_the_reply(talk):
-    reply = talk(Request.make("op", "Get-Noise", {}).line, "op")
+    reply = talk(Request.make("op-noise", "Get-Noise", {}).line, "op-noise")
     assert {"mind this", "information", "without an end"} <= set(reply.said)
     assert json.loads(json.dumps(reply.value)) == ["quiet"]
 

@@ -5,8 +5,9 @@ function Set-TzarWorkerGuest {
 
     .DESCRIPTION
     Only what is given is done. -Address needs -PrefixLength; the address goes to the VM's first network adapter, in place
-    of any other IPv4 address there. -Time is seconds since 1970 when this was asked; the clock is set when it is off by
-    more than half a second. Puts out Address, ClockWasOffSeconds (null without -Time), PathExists (null without -TestPath).
+    of any other IPv4 address there. -Time is seconds since 1970 when this was asked; with -FromHostClock the host's own
+    time is taken. The clock is set when it is off by more than half a second. Puts out Address, ClockWasOffSeconds (null
+    when no time was given), PathExists (null without -TestPath).
     #>
     [CmdletBinding(SupportsShouldProcess)]
     param(
@@ -18,6 +19,7 @@ function Set-TzarWorkerGuest {
         [ValidateRange(0, 32)] [int] $PrefixLength,
         [string] $Gateway,
         [double] $Time,
+        [switch] $FromHostClock,
         [string] $TestPath
     )
     $ErrorActionPreference = 'Stop'
@@ -29,7 +31,7 @@ function Set-TzarWorkerGuest {
     if (-not $PSCmdlet.ShouldProcess($Name, "set the guest's address and clock")) { return }
     $session = Open-TzarGuest -Found $found -User $User -Password $Password
     try {
-        $now = if ($Time) { $Time + $watch.Elapsed.TotalSeconds } else { 0 }
+        $now = if ($FromHostClock) { ConvertTo-TzarUnixTime -Time ([datetime]::UtcNow) } elseif ($Time) { $Time + $watch.Elapsed.TotalSeconds } else { 0 }
         $answer = Invoke-Command -Session $session -ErrorAction Stop -ArgumentList $mac, $Address, $PrefixLength, $Gateway, $now, $TestPath -ScriptBlock {
             param($mac, $address, $prefix, $gateway, $now, $path)
             $ErrorActionPreference = 'Stop'
