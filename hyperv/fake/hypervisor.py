@@ -4,6 +4,7 @@ All of it is guarded by `lock`, which a function holds while it is carried out, 
 """
 
 import contextlib
+import json
 import shutil
 import threading
 import time
@@ -15,7 +16,7 @@ from hyperv.fake.drive import Disk, Drive, HostFile
 from hyperv.fake.faults import Faults
 from hyperv.fake.guests import Guests
 from hyperv.fake.machines import Facts, FakeSwitch, FakeVm
-from hyperv.fake.marks import Mark
+from hyperv.fake.marks import Mark, is_place_of, place_of
 from hyperv.fake.records import DISK_FULL, OUT_OF_MEMORY, cmdlet_error, tzar_error
 from tzar_actors.drivers.file_trees import copy_tree
 from tzar_agent.tree import FLEET_MARK, VM_MARK
@@ -94,8 +95,9 @@ class Hypervisor:
         if found:
             return found[0]
         for other in among:
-            if other.name.casefold() == name.casefold():
-                mark = other.mark
+            mark = other.mark
+            is_ours = (mark is not None and mark.fleet == fleet) or self.is_half_made(other, fleet)
+            if other.name.casefold() == name.casefold() and not is_ours:
                 whose = f"it bears the mark of '{mark.name}' in fleet {mark.fleet}" if mark else "it bears no mark"
                 raise tzar_error(
                     "TzarForeignVM",
@@ -126,6 +128,26 @@ class Hypervisor:
                 "TzarNotRunning", f"The VM '{name}' is {vm.state}, not running. Start it before.", target=name
             )
         return vm, mark
+
+    def is_half_made(self, vm: FakeVm, fleet: str) -> bool:
+        """Test-TzarHalfMade: whether a VM is what a crash left between New-VM and the mark."""
+        note = self.note_in(vm.path)
+        return (
+            vm.mark is None
+            and vm.state == "Off"
+            and is_place_of(vm.path, fleet)
+            and note.get("Fleet") == fleet
+            and place_of(note.get("Name", "")) == vm.name
+            and vm.path.casefold().endswith("\\" + vm.name.casefold())
+        )
+
+    def note_in(self, path: str) -> dict[str, str]:
+        """Get-TzarWorkerNote: what worker.json in a VM's folder says; nothing when it is not there or not whole."""
+        file = self.drive.find(f"{path}\\worker.json")
+        try:
+            return dict(json.loads(file.content)) if file is not None else {}
+        except ValueError:  # cut short by a crash while it was written: nothing was made after it
+            return {}
 
     def answers(self, vm: FakeVm) -> bool:
         """Whether the guest of a VM gives its heartbeat."""

@@ -95,7 +95,7 @@ def list_remains(host: Hypervisor, given: Given, call: Call) -> list[Row]:
     vms = host.all_vms()
     rows = []
     for place in host.drive.folders_in(fleet_folder(given["Folder"], given["Fleet"])):
-        note = _note(host, place)
+        note = host.note_in(place)
         inside = [vm for vm in vms if vm.path.casefold() == place.casefold()]
         if note.get("Fleet") == given["Fleet"] and not any(vm.mark for vm in inside):
             what = f"a VM without its mark, {inside[0].state}" if inside else "a folder without a VM"
@@ -140,8 +140,7 @@ def _remove_remains(host: Hypervisor, fleet: str, path: str) -> None:
     for vm in host.all_vms():
         if vm.path.casefold() != path.casefold():
             continue
-        is_ours = vm.mark is None and vm.name == path.rpartition("\\")[2] and _note(host, path).get("Fleet") == fleet
-        if not is_ours or vm.state != "Off":
+        if not host.is_half_made(vm, fleet):
             raise tzar_error(
                 "TzarForeignVM",
                 f"The VM '{vm.name}' ({vm.id}) lies in '{path}' and is not what this fleet left there half made. It "
@@ -156,14 +155,6 @@ def _remove_remains(host: Hypervisor, fleet: str, path: str) -> None:
 def _remove_folder(host: Hypervisor, path: str) -> None:
     host.drop(host.drive.remove_tree(path))
     host.drive.remove_if_empty(path.rpartition("\\")[0])
-
-
-def _note(host: Hypervisor, path: str) -> dict[str, str]:
-    file = host.drive.find(f"{path}\\worker.json")
-    try:
-        return dict(json.loads(file.content)) if file is not None else {}
-    except ValueError:  # cut short by a crash while it was written: nothing was made after it
-        return {}
 
 
 def _fill_in_memory(settings: dict[str, object]) -> None:

@@ -100,6 +100,8 @@ def send_file(host: Hypervisor, given: Given, call: Call) -> list[Row]:
 def set_guest(host: Hypervisor, given: Given, call: Call) -> list[Row]:
     """Set-TzarWorkerGuest."""
     address, path, now = given["Address"], given["TestPath"], given["Time"]
+    if given["FromHostClock"]:
+        now = time.time()
     if address and not given["PrefixLength"]:
         raise tzar_error(
             "TzarBadAddress",
