@@ -263,10 +263,10 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
             host.name,
             vms,
             dialled,
-            settings.fleet.orphan_s if host.driver == "local" else None,
+            settings.fleet.orphan_s if host.driver in ("local", "hyperv-fake") else None,
             lanes,
             status_lane,
-            checkpoint=(host.hyperv.checkpoint or "") if host.driver == "hyperv" else "",
+            checkpoint=(host.hyperv.checkpoint or "") if host.driver != "local" else "",
             boots_at_a_time=host.boots_at_a_time,
         )
 

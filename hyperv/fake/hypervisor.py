@@ -19,6 +19,7 @@ from hyperv.fake.machines import Facts, FakeSwitch, FakeVm
 from hyperv.fake.marks import Mark, is_place_of, place_of
 from hyperv.fake.records import DISK_FULL, OUT_OF_MEMORY, cmdlet_error, tzar_error
 from tzar_actors.drivers.file_trees import copy_tree
+from tzar_agent.machine import MACHINE_ID
 from tzar_agent.tree import FLEET_MARK, VM_MARK
 
 __all__ = ["Hypervisor", "marks_of"]
@@ -169,7 +170,7 @@ class Hypervisor:
             )
         disk = self.drive.find(vm.disk)
         if disk is not None and disk.disk is not None and (mark := vm.mark) is not None:
-            self.guests.boot(vm.id, disk.disk.content, marks_of(mark))
+            self.guests.boot(vm.id, disk.disk.content, {**marks_of(mark), MACHINE_ID: vm.id})
         vm.state, vm.started_at, vm.clock_off_s = "Running", time.monotonic(), 0.0
 
     def turn_off(self, vm: FakeVm) -> None:

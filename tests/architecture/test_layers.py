@@ -30,7 +30,15 @@ MAY_IMPORT = {
         "tzar_agent.tree",  # a local VM is a process tree, found by the same marks
         "hyperv",  # the choice of a driver, and nothing else here: see PARTS
     },
-    "hyperv": {"tzar_actors.drivers.base", "tzar_actors.errors", "tzar_agent.protocol"},
+    "hyperv": {
+        "tzar_actors.drivers.base",
+        "tzar_actors.errors",
+        "tzar_agent.protocol",
+        "tzar_actors.drivers.processes",  # the fake host's guests are made as those of the local driver
+        "tzar_actors.drivers.file_trees",
+        "tzar_agent.tree",
+        "tzar_agent.machine",  # they are told which VM they stand for
+    },
     "tzar_actors.gateway": {
         "tzar_actors.loop",
         "tzar_actors.events",

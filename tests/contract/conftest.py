@@ -4,14 +4,23 @@ To put another driver under the contract, write its subject and add it to `SUBJE
 subject says with which argv a file is read, or a tree of processes started, in its VMs.
 """
 
+import ipaddress
 import secrets
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from hyperv.credentials import Credentials
+from hyperv.driver import HyperVDriver
+from hyperv.fake import FakeHost
+from hyperv.lanes import Lanes
+from hyperv.messages import Secret
+from hyperv.plans import Addresses, GuestPlan, VmPlan
+from hyperv.program import Program, shipped_functions
 from tzar_actors.drivers.base import Execution
 from tzar_actors.drivers.fake import FakeDriver
 from tzar_actors.drivers.local import LocalDriver
@@ -19,6 +28,8 @@ from tzar_agent.protocol.identity import Identity, IdentityError
 from tzar_agent.tree import end_marked, marked
 
 STANDIN = Path(__file__).parent.parent / "drivers" / "standin_agent.py"
+STANDIN_GUEST = Path(__file__).parent.parent / "hyperv" / "standin_guest.py"
+HOME = r"C:\ProgramData\tzar-agent"
 
 
 class FakeSubject:
@@ -168,7 +179,81 @@ class LocalSubject:
         end_marked(self.fleet)
 
 
-SUBJECTS = {"fake": FakeSubject, "local": LocalSubject}
+class HyperVFakeSubject:
+    """The Hyper-V driver on a host that is made up, whose guests run the same agent as those of the lab."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.fleet = secrets.token_hex(16)
+        self._deafness = tmp_path / "deaf"
+        home = tmp_path / "template" / "ProgramData" / "tzar-agent"
+        home.mkdir(parents=True)
+        (home / "template.txt").write_bytes(b"of the template")
+        agent = (sys.executable, str(STANDIN_GUEST), str(self._deafness))
+        plan = VmPlan(r"C:\tzar\template.vhdx", r"D:\tzar", "tzar", memory=512)
+        self._host = FakeHost(tmp_path / "host", agent_argv=agent, agent_home=HOME)
+        self._host.add_template(plan.template, tmp_path / "template")
+        self._host.add_switch(plan.switch)
+        account = Credentials(self._host.facts.guest_user, Secret(self._host.facts.guest_password))
+        first, last = (ipaddress.IPv4Address(f"192.168.77.{number}") for number in (11, 250))
+        self.driver = HyperVDriver(
+            "fake-1",
+            self.fleet,
+            Lanes("fake-1", self._host.open, Program(shipped_functions()), count=1),
+            plan,
+            GuestPlan(lambda: account, HOME, Addresses(first, last, 24)),
+        )
+
+    def identity(self, vm: str, incarnation: int) -> Identity:
+        return make_identity(self.fleet, vm, incarnation)
+
+    def delivered(self, vm: str) -> Identity | None:
+        home = self._host.files_of(vm) / "ProgramData" / "tzar-agent"
+        if (home / "identity.json").exists():
+            return None
+        try:
+            taken = Identity.from_json((home / "taken").read_text(encoding="utf-8"))
+        except (FileNotFoundError, IdentityError):
+            return None
+        assert taken.machine_id == self._host.vm(vm).id
+        return replace(taken, machine_id=None)
+
+    def crash(self, vm: str) -> None:
+        (pid,) = marked(self.fleet, vm)
+        psutil.Process(pid).kill()
+
+    def make_deaf(self, vm: str) -> None:
+        self._deafness.touch()
+
+    def add_foreign(self, vm: str) -> None:
+        self._foreign = replace(self._host.add_foreign(vm))
+
+    def foreign_is_whole(self, vm: str) -> bool:
+        return self._host.vm(vm) == self._foreign
+
+    def lose_host(self) -> None:
+        self._host.faults.is_down = True
+
+    def read(self, path: str) -> list[str]:
+        return ["python.exe", *LocalSubject.read(self, path)[1:]]
+
+    def speak(self, out: str, err: str, code: int) -> list[str]:
+        return ["python.exe", *LocalSubject.speak(self, out, err, code)[1:]]
+
+    def tree(self) -> list[str]:
+        return ["python.exe", *LocalSubject.tree(self)[1:]]
+
+    def tree_lives(self) -> bool:
+        return any("of the tree" in psutil.Process(pid).cmdline() for pid in marked(self.fleet))
+
+    def runs_anything(self, vm: str) -> bool:
+        return bool(marked(self.fleet, vm))
+
+    def end(self) -> None:
+        self.driver.close()
+        self._host.close()
+
+
+SUBJECTS = {"fake": FakeSubject, "local": LocalSubject, "hyperv-fake": HyperVFakeSubject}
 
 
 @pytest.fixture(params=SUBJECTS)

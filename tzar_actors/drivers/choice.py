@@ -1,13 +1,18 @@
 """Which driver the settings ask for."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import assert_never
 
+from hyperv.credentials import Credentials
 from hyperv.driver import HyperVDriver
+from hyperv.fake import FakeHost
 from hyperv.lanes import Lanes
+from hyperv.messages import Secret
 from hyperv.opening import found_credentials, lanes_by_winrm, lanes_here
 from hyperv.plans import Addresses, GuestPlan, VmPlan
+from hyperv.program import Program, shipped_functions
 from tzar_actors.drivers.base import Driver
 from tzar_actors.drivers.local import LocalDriver
 from tzar_actors.settings import Host, HyperVHost
@@ -30,8 +35,23 @@ def make_driver(host: Host, fleet_id: str, state_dir: Path) -> Driver:
         case "local":
             argv = (host.local.python or sys.executable, "-m", "tzar_agent", "run")
             return LocalDriver(host.name, fleet_id, state_dir / "vms" / host.name, host.local.template, argv)
+        case "hyperv-fake":
+            argv = (host.local.python or sys.executable, "-m", "tzar_agent", "run")
+            fake = FakeHost(
+                state_dir / "hyperv-fake" / host.name,
+                name=host.name,
+                agent_argv=argv,
+                agent_home=host.hyperv.agent_home,
+            )
+            fake.add_template(host.hyperv.template, host.local.template)
+            fake.add_switch(host.hyperv.switch)
+            lanes = Lanes(host.name, fake.open, Program(shipped_functions()), count=host.hyperv.lanes)
+            account = Credentials(fake.facts.guest_user, Secret(fake.facts.guest_password))
+            guests = _guests(host.hyperv, lambda: account)
+            return HyperVDriver(host.name, fleet_id, lanes, _vms(host.hyperv), guests)
         case "hyperv":
-            guests = _guests(host.hyperv)
+            given = host.hyperv
+            guests = _guests(given, found_credentials(given.guest_credentials, given.credentials_file))
             return HyperVDriver(host.name, fleet_id, _lanes(host), _vms(host.hyperv), guests)
         case _:
             assert_never(host.driver)
@@ -76,13 +96,13 @@ def _vms(given: HyperVHost) -> VmPlan:
     )
 
 
-def _guests(given: HyperVHost) -> GuestPlan:
+def _guests(given: HyperVHost, credentials: Callable[[], Credentials]) -> GuestPlan:
     addresses = None
     if (guests := given.guest_range) is not None:
         gateway = given.gateway or (given.host_address if given.nat else "")
         addresses = Addresses(*guests, given.prefix_length, gateway)
     return GuestPlan(
-        credentials=found_credentials(given.guest_credentials, given.credentials_file),
+        credentials=credentials,
         home=given.agent_home,
         addresses=addresses,
         boot_timeout_s=given.boot_timeout_s,

@@ -95,8 +95,11 @@ class Host(Section):
     """
 
     name: Name = Field(default="local", description="The host's name, each only once.")
-    driver: Literal["local", "hyperv"] = Field(
-        default="local", description="What creates and powers the VMs of this host."
+    driver: Literal["local", "hyperv", "hyperv-fake"] = Field(
+        default="local",
+        description="What creates and powers the VMs of this host. `hyperv-fake` is `hyperv` on a host that is made up:"
+        " what `[hosts.hyperv]` says is done in memory, and the guests are local processes, made as `[hosts.local]`"
+        " says.",
     )
     vms: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         default=4, description="How many VMs the host carries."
@@ -113,7 +116,7 @@ class Host(Section):
     @model_validator(mode="after")
     def _guests_have_addresses(self) -> "Host":
         guests = self.hyperv.guest_range
-        if self.driver == "hyperv" and guests and int(guests[1]) - int(guests[0]) + 1 < self.vms:
+        if self.driver != "local" and guests and int(guests[1]) - int(guests[0]) + 1 < self.vms:
             raise ValueError(
                 f'vms is {self.vms} and hyperv.guest_addresses is "{self.hyperv.guest_addresses}"; '
                 "allowed: at least as many addresses as VMs"
