@@ -130,17 +130,13 @@ class LabHost:
         self.shell.run(SETUP)
         shutil.copytree(SCRIPTS, self.state / "host" / "C" / "scripts")
         shutil.copytree(self.state, self._pristine, symlinks=True)
-        self.set_faults({})
-
-    def boot_nothing(self) -> None:
-        """From now on, and until the host is renewed, VMs run with a process in them that does nothing: that is cheap."""
-        idle = self.state / "idle.py"
-        idle.write_text("import signal\n\nsignal.pause()\n")
-        self.run(f"[Environment]::SetEnvironmentVariable('TZAR_LAB_GUEST_PY', '{idle}')")
+        # What VMs run until a test needs a guest that answers: the lab's own take a second of a processor to boot.
+        self._idle = folder / "idle.py"
+        self._idle.write_text("import signal\n\nsignal.pause()\n")
+        self.renew()
 
     def renew(self) -> None:
         (self.state / "faults.json").unlink(missing_ok=True)
-        self.run("[Environment]::SetEnvironmentVariable('TZAR_LAB_GUEST_PY', $null)")
         self.run("Get-VM | Where-Object { $_.State -ne 'Off' } | Stop-VM -TurnOff -Force")
         for path in self.state.iterdir():
             if path.is_dir():
@@ -149,11 +145,17 @@ class LabHost:
                 path.unlink()
         shutil.copytree(self._pristine, self.state, symlinks=True, dirs_exist_ok=True)
         self.set_faults({})
+        self._run_in_guests(self._idle)
+
+    def _run_in_guests(self, program: Path | None) -> None:
+        value = f"'{program}'" if program else "$null"
+        self.run(f"[Environment]::SetEnvironmentVariable('TZAR_LAB_GUEST_PY', {value})")
 
     def restart_shell(self) -> None:
         """Ends PowerShell in the middle of what it does, and starts another."""
         self.shell.close()
         self.shell = Shell(self.state)
+        self._run_in_guests(self._idle)
 
     def close(self) -> None:
         try:
@@ -205,7 +207,8 @@ class LabHost:
             time.sleep(0.02)
 
     def boot(self, name: str = "tzar-01") -> None:
-        """Starts a VM of the fleet and waits until its guest answers."""
+        """Starts a VM of the fleet and waits until its guest answers. From then on all guests are the lab's own."""
+        self._run_in_guests(None)
         self.on("Start-TzarWorkerVM", name=name)
         self.until(lambda: self.vms()[name]["Heartbeat"].startswith("Ok"), "the guest's heartbeat")
 

@@ -5,7 +5,7 @@ import json
 
 def test_a_checkpoint_of_a_running_vm_holds_its_memory_and_of_one_that_is_off_its_disk(host):
     host.make(Count=2)
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     (warm,) = host.on("Checkpoint-TzarWorkerVM", CheckpointName="parked")
     (cold,) = host.on("Checkpoint-TzarWorkerVM", name="tzar-02", CheckpointName="parked")
     assert (warm["WithMemory"], cold["WithMemory"]) == (True, False)
@@ -14,7 +14,7 @@ def test_a_checkpoint_of_a_running_vm_holds_its_memory_and_of_one_that_is_off_it
 
 def test_a_restored_vm_runs_under_the_new_incarnation(host):
     (made,) = host.make()
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="parked")
     host.on("Restart-TzarWorkerVM", "-TurnOff", Incarnation=7)
     (restored,) = host.on("Restore-TzarWorkerVM", CheckpointName="parked", Incarnation=8)
@@ -35,7 +35,7 @@ def test_a_cold_checkpoint_is_booted_after_its_restore(host):
 
 def test_a_missing_checkpoint_is_an_error_and_nothing_happens(host, refused):
     host.make()
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="parked [1]")
     before = host.raw()["state.json"]
     for name in ("parked *", "parked 1", "PARKED [1]", ""):

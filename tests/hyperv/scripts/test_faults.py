@@ -11,7 +11,9 @@ def cmdlets_of(host, function):
     bodies = dict(re.findall(r"^function (\S+) \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL))
     reached, todo = {function}, [function]
     while todo:
-        for name in set(re.findall(r"[A-Z]\w+-Tzar\w+", bodies[todo.pop()])) & bodies.keys() - reached:
+        # Where a command may stand: messages name functions as well.
+        calls = re.findall(r"(?:^\s*|[({=|;,]\s*)([A-Z]\w+-Tzar\w+)", bodies[todo.pop()], re.MULTILINE)
+        for name in set(calls) & bodies.keys() - reached:
             reached.add(name)
             todo.append(name)
     pattern = r"(?:Hyper-V\\)([A-Z]\w+-\w+)|\b([A-Z][a-z]+-(?:Net(?!Tzar)\w+|Cim\w+|Volume))\b"
@@ -42,8 +44,6 @@ def each_failing_once(host, function, begin, act, check):
 
 
 def test_a_vm_that_fails_in_the_middle_leaves_nothing_half_made(host):
-    host.boot_nothing()
-
     def begin():
         host.on("Remove-TzarWorkerVM", "-Force")
 
@@ -150,7 +150,6 @@ VERBS = {
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_that_fails_in_the_middle_can_be_asked_again(host, verb):
-    host.boot_nothing()
     begin, parameters, expected = VERBS[verb]
 
     def act():
@@ -206,7 +205,7 @@ def test_a_full_disk_leaves_nothing_half_made(host, refused):
 
 def test_what_if_changes_nothing(host):
     host.make()
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="one")
     user = {"User": "Administrator", "Password": "Password1!"}
     upload = {"Fleet": host.fleet, "Folder": host.folder, "Path": rf"{host.folder}\{host.fleet}\_upload\x"}

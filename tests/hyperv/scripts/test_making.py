@@ -52,7 +52,7 @@ def test_a_vm_can_be_of_generation_1_with_dynamic_memory(host):
     memory = vm["Settings"]["Memory"]
     assert vm["Generation"] == 1
     assert (memory["Dynamic"], memory["Minimum"], memory["Startup"], memory["Maximum"]) == (True, 512 << 20, 1 << 30, 2 << 30)
-    host.boot()
+    host.on("Start-TzarWorkerVM")
 
 
 def test_secure_boot_can_be_off(host):

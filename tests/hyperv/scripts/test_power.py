@@ -70,7 +70,7 @@ def test_nothing_boots_on_a_template_that_was_written_to(host, refused):
         host.make()
     assert host.vms() == {}
     (made,) = host.make()
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     assert made["Incarnation"] == 0
 
 
@@ -126,7 +126,7 @@ def test_a_restart_is_a_new_incarnation_of_the_same_vm(host):
 
 def test_a_removal_leaves_nothing_of_the_vm(host):
     host.make(Count=2)
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="warm")
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="later")
     host.on("Stop-TzarWorkerVM", "-TurnOff")
