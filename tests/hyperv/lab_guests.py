@@ -48,7 +48,7 @@ def install_agent(host: Host, argv: Sequence[str]) -> None:
 
 def disk_of(host: Host, vm: str) -> Path:
     """The folder that is the disk of the VM of this name in Hyper-V."""
-    return _content(host, _on_host(host, _vm(host, vm)["Disks"][0]["Path"]))
+    return _content(host, _on_host(host, _vm(host, vm)["Settings"]["Drives"][0]["Path"]))
 
 
 def guest_pids(host: Host, vm: str) -> list[int]:

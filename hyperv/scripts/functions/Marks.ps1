@@ -50,9 +50,24 @@ function Get-TzarMarkedVM {
     <#
     .SYNOPSIS
     The host's VMs, each with its mark: VM, Mark (null without one). One call of Get-VM, and no wildcard anywhere.
+
+    .DESCRIPTION
+    Throws TzarNoService when Hyper-V's service does not answer: Get-VM then says that an object was not found.
     #>
     param()
-    foreach ($vm in @(Hyper-V\Get-VM -ErrorAction Stop)) {
+    $all = $null
+    foreach ($try in 1..3) {
+        try { $all = @(Hyper-V\Get-VM -ErrorAction Stop); break }
+        catch {
+            if ($_.FullyQualifiedErrorId -notlike 'ObjectNotFound,*') { throw }
+            # The same is said of a VM that was removed while they were listed, but not again and again.
+            if ($try -eq 3) {
+                throw (New-TzarError -Id TzarNoService -Category ResourceUnavailable -Cause $_.Exception -Message "Hyper-V's service does not answer ($($_.Exception.Message)).")
+            }
+            Start-Sleep -Milliseconds 100
+        }
+    }
+    foreach ($vm in $all) {
         [pscustomobject]@{ VM = $vm; Mark = Get-TzarMark -Notes $vm.Notes }
     }
 }

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+
 def cmdlets_of(host, function):
     """The cmdlets that can be made to fail among those that a function may call, by itself or through others."""
     text = "\n".join(path.read_text() for path in sorted(host.functions.glob("*.ps1")))
@@ -53,10 +54,28 @@ def test_a_vm_that_fails_in_the_middle_leaves_nothing_half_made(host):
         (made,) = host.make("-GpuPartition", NoStart=False)
         assert made["State"] == "Running"
 
-    failed = each_failing_once(host, "New-TzarWorkerVM", begin, lambda: host.make("-GpuPartition", NoStart=False), nothing_is_left)
+    failed = each_failing_once(
+        host, "New-TzarWorkerVM", begin, lambda: host.make("-GpuPartition", NoStart=False), nothing_is_left
+    )
     assert set(failed) >= {
-        *("Get-VM", "Get-VMSwitch", "Get-VMHost", "Get-Volume", "New-VHD", "Test-VHD", "New-VM", "Set-VM", "Set-VMVideo"),
-        *("Get-VMIntegrationService", "Enable-VMIntegrationService", "Add-VMGpuPartitionAdapter", "Get-VMFirmware", "Start-VM"),
+        *(
+            "Get-VM",
+            "Get-VMSwitch",
+            "Get-VMHost",
+            "Get-Volume",
+            "New-VHD",
+            "Test-VHD",
+            "New-VM",
+            "Set-VM",
+            "Set-VMVideo",
+        ),
+        *(
+            "Get-VMIntegrationService",
+            "Enable-VMIntegrationService",
+            "Add-VMGpuPartitionAdapter",
+            "Get-VMFirmware",
+            "Start-VM",
+        ),
     }
 
 
@@ -77,7 +96,9 @@ def test_what_was_made_is_found_again_when_it_could_not_be_removed_either(host):
 def test_the_vms_before_the_one_that_fails_stay_and_the_rest_follows(host):
     host.make(Count=2)
     host.run("$null = New-Item -ItemType Directory -Path C:\\tzar\\vms\\" + host.fleet + "\\tzar-04")
-    host.run("$null = New-VM tzar-04 -NoVHD -Path C:\\tzar\\vms\\" + host.fleet + "; Rename-VM tzar-04 -NewName stranger")
+    host.run(
+        "$null = New-VM tzar-04 -NoVHD -Path C:\\tzar\\vms\\" + host.fleet + "; Rename-VM tzar-04 -NewName stranger"
+    )
     with pytest.raises(Exception, match="TzarForeignVM|was not touched"):
         host.make(Count=5)
     assert host.vms().keys() == {"tzar-01", "tzar-02", "tzar-03"}
@@ -86,7 +107,10 @@ def test_the_vms_before_the_one_that_fails_stay_and_the_rest_follows(host):
     assert len(host.vms()) == 5
 
 
-@pytest.mark.parametrize(("cmdlet", "name"), [("New-VHD", "tzar-01"), ("Set-VM", "tzar-01"), ("Set-VM", "odd one"), ("Set-VMVideo", "tzar-01")])
+@pytest.mark.parametrize(
+    ("cmdlet", "name"),
+    [("New-VHD", "tzar-01"), ("Set-VM", "tzar-01"), ("Set-VM", "odd one"), ("Set-VMVideo", "tzar-01")],
+)
 def test_what_a_crash_left_is_found_and_made_anew(host, cmdlet, name):
     host.set_faults({"hang": [cmdlet]})
     make = f"New-TzarWorkerVM -Fleet {host.fleet} -Name '{name}' -Template {host.template} -Folder {host.folder} -SwitchName fleet -NoStart"
@@ -131,7 +155,9 @@ def is_off(host):
         host.make()
         host.on("Checkpoint-TzarWorkerVM", CheckpointName="one")
     host.on("Stop-TzarWorkerVM", "-TurnOff")
-    host.run(f"Set-VM tzar-01 -Notes ('tzar-actors fleet={host.fleet} vm=tzar-01 incarnation=1' + [char] 10 + 'tzar-actors parent={host.template}')")
+    host.run(
+        f"Set-VM tzar-01 -Notes ('tzar-actors fleet={host.fleet} vm=tzar-01 incarnation=1' + [char] 10 + 'tzar-actors parent={host.template}')"
+    )
 
 
 def is_running(host):
@@ -143,7 +169,11 @@ VERBS = {
     "Start-TzarWorkerVM": (is_off, {"Incarnation": 5}, ["Get-VM", "Set-VM", "Start-VM", "Test-VHD"]),
     "Stop-TzarWorkerVM -TurnOff": (is_running, {}, ["Get-VM", "Stop-VM"]),
     "Restart-TzarWorkerVM -TurnOff": (is_running, {}, ["Get-VM", "Set-VM", "Start-VM", "Stop-VM", "Test-VHD"]),
-    "Restore-TzarWorkerVM": (is_off, {"CheckpointName": "one"}, ["Get-VM", "Get-VMSnapshot", "Restore-VMSnapshot", "Set-VM", "Start-VM", "Test-VHD"]),
+    "Restore-TzarWorkerVM": (
+        is_off,
+        {"CheckpointName": "one"},
+        ["Get-VM", "Get-VMSnapshot", "Restore-VMSnapshot", "Set-VM", "Start-VM", "Test-VHD"],
+    ),
     "Remove-TzarWorkerVM -Force": (is_running, {}, ["Get-VM", "Remove-VM", "Stop-VM"]),
 }
 
@@ -175,13 +205,21 @@ def test_a_checkpoint_that_fails_is_not_there(host):
     def is_not_there(cmdlet):
         assert host.vms()["tzar-01"]["Checkpoints"] == [], cmdlet
 
-    failed = each_failing_once(host, "Checkpoint-TzarWorkerVM", begin, lambda: host.on("Checkpoint-TzarWorkerVM", CheckpointName="x"), is_not_there)
+    failed = each_failing_once(
+        host,
+        "Checkpoint-TzarWorkerVM",
+        begin,
+        lambda: host.on("Checkpoint-TzarWorkerVM", CheckpointName="x"),
+        is_not_there,
+    )
     assert failed == ["Checkpoint-VM", "Get-VM", "Get-VMSnapshot", "Set-VM"]
 
 
 def test_a_host_that_fails_to_be_prepared_is_prepared_by_the_next_run(host):
     def prepare():
-        return host.call("Initialize-TzarHost", "-Nat", SwitchName="tzar", HostAddress="192.168.77.1", Port=5555, Folder=host.folder)
+        return host.call(
+            "Initialize-TzarHost", "-Nat", SwitchName="tzar", HostAddress="192.168.77.1", Port=5555, Folder=host.folder
+        )
 
     def again(cmdlet):
         assert len(prepare()) == 5
@@ -212,18 +250,35 @@ def test_what_if_changes_nothing(host):
     acts = {
         "New-TzarWorkerVM": lambda: host.make("-WhatIf", Count=4, NoStart=False),
         "Start-TzarWorkerVM": lambda: host.on("Start-TzarWorkerVM", "-WhatIf"),
-        "Stop-TzarWorkerVM": lambda: [host.on("Stop-TzarWorkerVM", "-WhatIf"), host.on("Stop-TzarWorkerVM", "-TurnOff", "-WhatIf")],
+        "Stop-TzarWorkerVM": lambda: [
+            host.on("Stop-TzarWorkerVM", "-WhatIf"),
+            host.on("Stop-TzarWorkerVM", "-TurnOff", "-WhatIf"),
+        ],
         "Restart-TzarWorkerVM": lambda: host.on("Restart-TzarWorkerVM", "-WhatIf"),
         "Checkpoint-TzarWorkerVM": lambda: host.on("Checkpoint-TzarWorkerVM", "-WhatIf", CheckpointName="two"),
         "Restore-TzarWorkerVM": lambda: host.on("Restore-TzarWorkerVM", "-WhatIf", CheckpointName="one"),
         "Remove-TzarWorkerVM": lambda: host.on("Remove-TzarWorkerVM", "-Force", "-WhatIf"),
         "Copy-TzarIdentity": lambda: host.on("Copy-TzarIdentity", "-WhatIf", Document="{}", Target=r"C:\x\y.json"),
-        "Invoke-TzarWorkerCommand": lambda: host.on("Invoke-TzarWorkerCommand", "-WhatIf", **user, Argv=["cmd.exe", "/c", "mkdir C:\\made"]),
-        "Send-TzarWorkerFile": lambda: host.on("Send-TzarWorkerFile", "-WhatIf", **user, Source=host.template, Target=r"C:\x", Sha256="0" * 64),
-        "Set-TzarWorkerGuest": lambda: host.on("Set-TzarWorkerGuest", "-WhatIf", **user, Address="192.168.77.10", PrefixLength=24, Time=1.0),
+        "Invoke-TzarWorkerCommand": lambda: host.on(
+            "Invoke-TzarWorkerCommand", "-WhatIf", **user, Argv=["cmd.exe", "/c", "mkdir C:\\made"]
+        ),
+        "Send-TzarWorkerFile": lambda: host.on(
+            "Send-TzarWorkerFile", "-WhatIf", **user, Source=host.template, Target=r"C:\x", Sha256="0" * 64
+        ),
+        "Set-TzarWorkerGuest": lambda: host.on(
+            "Set-TzarWorkerGuest", "-WhatIf", **user, Address="192.168.77.10", PrefixLength=24, Time=1.0
+        ),
         "Write-TzarHostFile": lambda: host.call("Write-TzarHostFile", "-WhatIf", **upload, Offset=0, Base64="eA=="),
         "Remove-TzarHostFile": lambda: host.call("Remove-TzarHostFile", "-WhatIf", **upload),
-        "Initialize-TzarHost": lambda: host.call("Initialize-TzarHost", "-Nat", "-WhatIf", SwitchName="tzar", HostAddress="10.9.9.1", Port=5555, Folder=r"C:\tzar\new"),
+        "Initialize-TzarHost": lambda: host.call(
+            "Initialize-TzarHost",
+            "-Nat",
+            "-WhatIf",
+            SwitchName="tzar",
+            HostAddress="10.9.9.1",
+            Port=5555,
+            Folder=r"C:\tzar\new",
+        ),
     }
     assert set(acts) == changing_functions(host)
     before = host.raw()
@@ -244,7 +299,11 @@ def changing_functions(host):
     return {
         match[1]
         for path in host.functions.glob("*.ps1")
-        for match in re.finditer(r"^function (\S+) \{(?:(?!^function).)*?\[CmdletBinding\(SupportsShouldProcess", path.read_text(), re.MULTILINE | re.DOTALL)
+        for match in re.finditer(
+            r"^function (\S+) \{(?:(?!^function).)*?\[CmdletBinding\(SupportsShouldProcess",
+            path.read_text(),
+            re.MULTILINE | re.DOTALL,
+        )
     }
 
 

@@ -12,7 +12,7 @@ def in_guest(host, text):
     return host.run(
         "$s = New-Object System.Security.SecureString; 'Password1!'.ToCharArray() | ForEach-Object { $s.AppendChar($_) }; "
         f"Invoke-Command -VMName tzar-01 -Credential (New-Object pscredential 'Administrator', $s) -ScriptBlock {{ {text} }}"
-        " | ForEach-Object { \"$_\" }"
+        ' | ForEach-Object { "$_" }'
     )
 
 
@@ -23,7 +23,14 @@ def run(host, *argv, **more):
 
 def upload(host, name, content):
     path = rf"{host.folder}\{host.fleet}\_upload\{name}"
-    host.call("Write-TzarHostFile", Fleet=host.fleet, Folder=host.folder, Path=path, Offset=0, Base64=base64.b64encode(content).decode())
+    host.call(
+        "Write-TzarHostFile",
+        Fleet=host.fleet,
+        Folder=host.folder,
+        Path=path,
+        Offset=0,
+        Base64=base64.b64encode(content).decode(),
+    )
     return path
 
 
@@ -33,7 +40,9 @@ def test_an_identity_arrives_whole_and_leaves_nothing_on_the_host(guest):
     for _ in range(2):
         guest.on("Copy-TzarIdentity", Document=document, Target=r"C:\ProgramData\tzar\identity.json")
         assert guest.files() == before
-    (there,) = in_guest(guest, r"[Convert]::ToBase64String([IO.File]::ReadAllBytes('C:\ProgramData\tzar\identity.json'))")
+    (there,) = in_guest(
+        guest, r"[Convert]::ToBase64String([IO.File]::ReadAllBytes('C:\ProgramData\tzar\identity.json'))"
+    )
     assert base64.b64decode(there).decode() == document
 
 
@@ -44,12 +53,16 @@ def test_a_command_has_its_exit_code_and_both_outputs(guest):
 
 def test_arguments_reach_a_program_as_they_were_given(guest):
     odd = ["", "a b", 'say "hi"', "back\\", 'end\\"', "$(x)", "'q'", "%PATH%"]
-    line = guest.run("ConvertTo-TzarCommandLine -Argument @(" + ", ".join("'" + one.replace("'", "''") + "'" for one in odd) + ")")
-    assert line == ["\"\" \"a b\" \"say \\\"hi\\\"\" back\\ \"end\\\\\\\"\" $(x) 'q' %PATH%"]
+    line = guest.run(
+        "ConvertTo-TzarCommandLine -Argument @(" + ", ".join("'" + one.replace("'", "''") + "'" for one in odd) + ")"
+    )
+    assert line == ['"" "a b" "say \\"hi\\"" back\\ "end\\\\\\"" $(x) \'q\' %PATH%']
 
 
 def test_a_command_that_lasts_too_long_is_ended_with_all_it_started(guest):
-    code, _, _, timed_out = run(guest, "cmd.exe", "/c", 'powershell.exe -Command "Start-Sleep -Seconds 600"', TimeoutSeconds=1)
+    code, _, _, timed_out = run(
+        guest, "cmd.exe", "/c", 'powershell.exe -Command "Start-Sleep -Seconds 600"', TimeoutSeconds=1
+    )
     assert timed_out
     # One PowerShell is that of the question itself.
     assert in_guest(guest, "Get-Process | ForEach-Object Name") == ["powershell"]
@@ -87,24 +100,40 @@ def test_a_file_is_pushed_in_pieces_and_its_hash_is_right_there(guest):
 def test_a_file_with_another_hash_does_not_replace_what_is_there(guest, refused):
     good, bad = b"good", b"bad"
     source = upload(guest, "x.bin", good)
-    guest.on("Send-TzarWorkerFile", **USER, Source=source, Target=r"C:\in\x.bin", Sha256=hashlib.sha256(good).hexdigest())
+    guest.on(
+        "Send-TzarWorkerFile", **USER, Source=source, Target=r"C:\in\x.bin", Sha256=hashlib.sha256(good).hexdigest()
+    )
     source = upload(guest, "x.bin", bad)
     with refused("TzarHashDiffers"):
-        guest.on("Send-TzarWorkerFile", **USER, Source=source, Target=r"C:\in\x.bin", Sha256=hashlib.sha256(good).hexdigest())
+        guest.on(
+            "Send-TzarWorkerFile", **USER, Source=source, Target=r"C:\in\x.bin", Sha256=hashlib.sha256(good).hexdigest()
+        )
     assert in_guest(guest, r"Get-Content C:\in\x.bin; Get-ChildItem C:\in -Filter *.partial") == ["good"]
     guest.call("Remove-TzarHostFile", Fleet=guest.fleet, Folder=guest.folder, Path=source)
 
 
 def test_only_the_upload_folder_is_written_to(guest, refused):
     before = guest.raw()
-    for path in (r"C:\Windows\x", rf"{guest.folder}\{guest.fleet}\tzar-01\x", rf"{guest.folder}\{guest.fleet}\_upload\..\x", rf"{guest.folder}\{guest.fleet}\_upload\a\x"):
+    for path in (
+        r"C:\Windows\x",
+        rf"{guest.folder}\{guest.fleet}\tzar-01\x",
+        rf"{guest.folder}\{guest.fleet}\_upload\..\x",
+        rf"{guest.folder}\{guest.fleet}\_upload\a\x",
+    ):
         place = {"Fleet": guest.fleet, "Folder": guest.folder, "Path": path}
         with refused("TzarBadPath"):
             guest.call("Write-TzarHostFile", **place, Offset=0, Base64="")
         with refused("TzarBadPath"):
             guest.call("Remove-TzarHostFile", **place)
     with refused("TzarBadOffset"):
-        guest.call("Write-TzarHostFile", Fleet=guest.fleet, Folder=guest.folder, Path=rf"{guest.folder}\{guest.fleet}\_upload\x", Offset=5, Base64="")
+        guest.call(
+            "Write-TzarHostFile",
+            Fleet=guest.fleet,
+            Folder=guest.folder,
+            Path=rf"{guest.folder}\{guest.fleet}\_upload\x",
+            Offset=5,
+            Base64="",
+        )
     assert guest.raw().keys() == before.keys()
 
 
@@ -117,8 +146,13 @@ def test_a_guest_is_given_its_address_and_the_time_in_one_session(guest):
     (second,) = guest.on("Set-TzarWorkerGuest", **USER, **net, TestPath=r"C:\none")
     assert second == {"Address": "192.168.77.10", "ClockWasOffSeconds": None, "PathExists": False}
     guest.on("Set-TzarWorkerGuest", **USER, Address="192.168.77.11", PrefixLength=24)
-    addresses = in_guest(guest, "Get-NetIPAddress -AddressFamily IPv4 | Where-Object { $_.PrefixOrigin -eq 'Manual' } | ForEach-Object IPAddress")
-    routes = in_guest(guest, "Get-NetRoute | Where-Object { $_.DestinationPrefix -eq '0.0.0.0/0' } | ForEach-Object NextHop")
+    addresses = in_guest(
+        guest,
+        "Get-NetIPAddress -AddressFamily IPv4 | Where-Object { $_.PrefixOrigin -eq 'Manual' } | ForEach-Object IPAddress",
+    )
+    routes = in_guest(
+        guest, "Get-NetRoute | Where-Object { $_.DestinationPrefix -eq '0.0.0.0/0' } | ForEach-Object NextHop"
+    )
     assert (addresses, routes) == (["192.168.77.11"], [])
 
 

@@ -26,10 +26,15 @@ def test_what_differs_is_changed_and_what_people_made_is_kept(host):
     host.run("$null = New-NetIPAddress -InterfaceAlias 'vEthernet (tzar)' -IPAddress 10.1.1.1 -PrefixLength 24")
     changed = initialize(host, "-Nat", PrefixLength=25, Port=7777)
     assert changed == {"switch": "there", "address": "changed", "nat": "made", "firewall": "changed", "folder": "there"}
-    addresses = host.run("Get-NetIPAddress -InterfaceAlias 'vEthernet (tzar)' | ForEach-Object { \"$($_.IPAddress)/$($_.PrefixLength)\" } | Sort-Object")
+    addresses = host.run(
+        "Get-NetIPAddress -InterfaceAlias 'vEthernet (tzar)' | ForEach-Object { \"$($_.IPAddress)/$($_.PrefixLength)\" } | Sort-Object"
+    )
     assert addresses == ["10.1.1.1/24", "192.168.77.1/25"]
     assert host.run("Get-NetNat | ForEach-Object InternalIPInterfaceAddressPrefix") == ["192.168.77.0/25"]
-    assert host.run("(Get-NetFirewallRule -Name tzar-actors-tzar | Get-NetFirewallPortFilter).LocalPort") == ["7777", "5556"]
+    assert host.run("(Get-NetFirewallRule -Name tzar-actors-tzar | Get-NetFirewallPortFilter).LocalPort") == [
+        "7777",
+        "5556",
+    ]
 
 
 def test_a_switch_of_another_kind_is_not_touched(host, refused):
@@ -38,13 +43,19 @@ def test_a_switch_of_another_kind_is_not_touched(host, refused):
     with refused("TzarWrongSwitch", "Private"):
         initialize(host)
     for more in ({"SwitchName": "a[1]"}, {"HostAddress": "192.168.77"}, {"HostAddress": "::1"}, {"Folder": "x"}):
-        with refused({"SwitchName": "TzarBadName", "HostAddress": "TzarBadAddress", "Folder": "TzarBadPath"}[next(iter(more))]):
+        with refused(
+            {"SwitchName": "TzarBadName", "HostAddress": "TzarBadAddress", "Folder": "TzarBadPath"}[next(iter(more))]
+        ):
             initialize(host, **more)
     assert host.raw() == before
 
 
 def test_networks_are_reckoned_by_their_prefix(host):
-    for address, prefix, network in (("192.168.77.130", 24, "192.168.77.0/24"), ("192.168.77.130", 25, "192.168.77.128/25"), ("10.20.30.40", 12, "10.16.0.0/12")):
+    for address, prefix, network in (
+        ("192.168.77.130", 24, "192.168.77.0/24"),
+        ("192.168.77.130", 25, "192.168.77.128/25"),
+        ("10.20.30.40", 12, "10.16.0.0/12"),
+    ):
         assert host.call("Get-TzarNetwork", Address=address, PrefixLength=prefix) == [network]
 
 
@@ -54,7 +65,20 @@ def test_a_host_that_is_ready_passes_every_check_that_can_be_made(host):
     (now,) = host.run("ConvertTo-TzarUnixTime -Time ([datetime]::UtcNow)")
     checks = check(host, "-GpuPartition", **asked, Time=now)
     assert {name for name, one in checks.items() if one["Ok"]} >= {
-        *("powershell", "windows", "module", "hyper-v", "clock", "switch", "address", "firewall", "template", "memory", "disk", "gpu")
+        *(
+            "powershell",
+            "windows",
+            "module",
+            "hyper-v",
+            "clock",
+            "switch",
+            "address",
+            "firewall",
+            "template",
+            "memory",
+            "disk",
+            "gpu",
+        )
     }
     assert [one for one in checks.values() if one["Ok"] is False] == []
     # The lab's PowerShell tells neither the account's groups nor WinRM's quotas: what cannot be seen is not said to be well.
@@ -67,9 +91,21 @@ def test_a_host_that_is_ready_passes_every_check_that_can_be_made(host):
 def test_each_check_that_fails_says_what_was_found_and_the_cure(host):
     host.run(f"Set-ItemProperty '{host.template}' -Name IsReadOnly -Value $false")
     (now,) = host.run("ConvertTo-TzarUnixTime -Time ([datetime]::UtcNow)")
-    asked = NETWORK | {"Folder": r"C:\tzar\new\deep", "Template": host.template, "Count": 99, "MemoryMB": 1024, "DiskMB": 99999}
+    asked = NETWORK | {
+        "Folder": r"C:\tzar\new\deep",
+        "Template": host.template,
+        "Count": 99,
+        "MemoryMB": 1024,
+        "DiskMB": 99999,
+    }
     checks = check(host, **asked, Time=now - 60)
-    assert {name for name, one in checks.items() if one["Ok"] is False} == {"clock", "switch", "template", "memory", "disk"}
+    assert {name for name, one in checks.items() if one["Ok"] is False} == {
+        "clock",
+        "switch",
+        "template",
+        "memory",
+        "disk",
+    }
     assert all(one["Cure"] for one in checks.values() if one["Ok"] is False)
     assert "99 x 1024 MB" in checks["memory"]["Found"]
     assert checks["clock"]["Found"].startswith("6")

@@ -40,6 +40,10 @@ def test_a_guest_service_that_people_turned_off_is_turned_on_again(host, refused
 
 def test_a_vm_that_is_off_has_no_guest_and_no_screen(host, refused):
     host.make()
-    for verb, more in (("Invoke-TzarWorkerCommand", USER | {"Argv": ["x"]}), ("Set-TzarWorkerGuest", USER), ("Get-TzarWorkerScreenshot", {})):
+    for verb, more in (
+        ("Invoke-TzarWorkerCommand", USER | {"Argv": ["x"]}),
+        ("Set-TzarWorkerGuest", USER),
+        ("Get-TzarWorkerScreenshot", {}),
+    ):
         with refused("TzarNotRunning"):
             host.on(verb, **more)

@@ -62,7 +62,13 @@ def test_nothing_boots_on_a_template_that_was_written_to(host, refused):
     host.run(
         f"$t = '{host.template}'; Set-ItemProperty $t -Name IsReadOnly -Value $false; Mount-VHD $t; Dismount-VHD $t; Set-ItemProperty $t -Name IsReadOnly -Value $true"
     )
-    with refused("TzarTemplateChanged", host.template, "parent written", "clone made", "Remove-TzarWorkerVM, then New-TzarWorkerVM"):
+    with refused(
+        "TzarTemplateChanged",
+        host.template,
+        "parent written",
+        "clone made",
+        "Remove-TzarWorkerVM, then New-TzarWorkerVM",
+    ):
         host.on("Start-TzarWorkerVM")
     assert host.vms()["tzar-01"]["Incarnation"] == 0
     # A clone that never ran is made anew by the next try; one that did is people's decision.
@@ -86,7 +92,10 @@ def test_too_little_memory_at_the_start_is_hyper_vs_own_error(host):
     host.run("Set-VMMemory tzar-01 -StartupBytes 100GB")
     with pytest.raises(Exception, match="0x8007000E") as caught:
         host.on("Start-TzarWorkerVM")
-    assert (caught.value.id, caught.value.cmdlet) == ("OutOfMemory,Microsoft.HyperV.PowerShell.Commands.StartVM", "Start-VM")
+    assert (caught.value.id, caught.value.cmdlet) == (
+        "OutOfMemory,Microsoft.HyperV.PowerShell.Commands.StartVM",
+        "Start-VM",
+    )
 
 
 def test_a_stop_asks_the_guest_and_sees_it_off(host):
@@ -172,7 +181,11 @@ def test_the_status_tells_all_of_each_vm(host):
     running, off = vms["tzar-01"], vms["tzar-02"]
     assert [checkpoint["Name"] for checkpoint in running["Checkpoints"]] == ["one", "two [2]"]
     assert running["Checkpoints"][0]["CreatedAt"] < running["Checkpoints"][1]["CreatedAt"]
-    assert (running["State"], running["Heartbeat"], running["MemoryAssignedBytes"]) == ("Running", "OkApplicationsHealthy", 1 << 30)
+    assert (running["State"], running["Heartbeat"], running["MemoryAssignedBytes"]) == (
+        "Running",
+        "OkApplicationsHealthy",
+        1 << 30,
+    )
     assert running["UptimeSeconds"] > 0
     assert running["DiskBytes"] > off["DiskBytes"] > 0
     assert (off["State"], off["Heartbeat"], off["UptimeSeconds"], off["Checkpoints"]) == ("Off", "", 0, [])
