@@ -58,15 +58,13 @@ class Hypervisor:
             self.lock.acquire()
 
     def all_vms(self) -> list[FakeVm]:
-        """Get-VM: all VMs by name, as they are now."""
+        """Get-TzarMarkedVM: all VMs by name, as they are now."""
         if self.faults.service_stopped:
-            raise cmdlet_error(
-                "Get-VM",
-                "ObjectNotFound",
-                f"Hyper-V encountered an error trying to access an object on computer '{self.facts.computer}' because "
-                "the object was not found. The object might have been deleted. Verify that the Virtual Machine "
-                "Management service on the computer is running.",
-                category="ObjectNotFound",
+            raise tzar_error(
+                "TzarNoService",
+                "Hyper-V's service does not answer (Hyper-V encountered an error trying to access an object on "
+                f"computer '{self.facts.computer}' because the object was not found).",
+                category="ResourceUnavailable",
             )
         if self.faults.access_denied:
             raise cmdlet_error(
