@@ -47,63 +47,63 @@ class HostFile:
         return len(self.content) if self.disk is None else tree_size(self.disk.content)
 
 
+@dataclass(slots=True)
 class Drive:
-    """Files and folders, whatever the case of their paths."""
+    """Files and folders, whatever the case of their paths: both tables have the paths in one case for their keys."""
 
-    def __init__(self) -> None:
-        self._files: dict[str, HostFile] = {}
-        self._folders: dict[str, str] = {}
+    files: dict[str, HostFile] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
 
     def find(self, path: str) -> HostFile | None:
         """The file there, or None."""
-        return self._files.get(_key(path))
+        return self.files.get(_key(path))
 
     def put(self, file: HostFile) -> None:
         """A new file, or another in its place; its folder is made."""
         self.make_folder(file.path.rpartition("\\")[0])
-        self._files[_key(file.path)] = file
+        self.files[_key(file.path)] = file
 
     def remove(self, path: str) -> None:
         """Removes a file; there is none: nothing happens."""
-        self._files.pop(_key(path), None)
+        self.files.pop(_key(path), None)
 
     def has_folder(self, path: str) -> bool:
         """Whether there is such a folder."""
-        return _key(path) in self._folders
+        return _key(path) in self.folders
 
     def make_folder(self, path: str) -> None:
         """Makes a folder and those above it."""
         parts = path.rstrip("\\").split("\\")
         for count in range(2, len(parts) + 1):
             whole = "\\".join(parts[:count])
-            self._folders.setdefault(_key(whole), whole)
+            self.folders.setdefault(_key(whole), whole)
 
     def folders_in(self, path: str) -> list[str]:
         """The paths of the folders that lie directly in a folder, by name."""
-        return sorted(f for f in self._folders.values() if _key(f.rpartition("\\")[0]) == _key(path))
+        return sorted(f for f in self.folders.values() if _key(f.rpartition("\\")[0]) == _key(path))
 
     def files_under(self, path: str) -> Iterator[HostFile]:
         """All files below a folder."""
         start = _key(path) + "\\"
-        return (file for key, file in list(self._files.items()) if key.startswith(start))
+        return (file for key, file in list(self.files.items()) if key.startswith(start))
 
     def remove_tree(self, path: str) -> list[HostFile]:
         """Removes a folder with all that lies in it. Returns the files that were there."""
         gone = list(self.files_under(path))
         for file in gone:
             self.remove(file.path)
-        for key in [key for key in self._folders if key == _key(path) or key.startswith(_key(path) + "\\")]:
-            del self._folders[key]
+        for key in [key for key in self.folders if key == _key(path) or key.startswith(_key(path) + "\\")]:
+            del self.folders[key]
         return gone
 
     def remove_if_empty(self, path: str) -> None:
         """Removes a folder if nothing is in it."""
         if not self.folders_in(path) and not any(self.files_under(path)):
-            self._folders.pop(_key(path), None)
+            self.folders.pop(_key(path), None)
 
     def size(self) -> int:
         """The bytes of all files."""
-        return sum(file.size for file in list(self._files.values()))
+        return sum(file.size for file in list(self.files.values()))
 
 
 def tree_size(folder: Path) -> int:

@@ -9,9 +9,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from hyperv.fake.machines import Booted
 from tzar_actors.drivers import processes
 from tzar_actors.drivers.base import Execution
 from tzar_agent.tree import FLEET_MARK, VM_MARK, end_marked
@@ -20,19 +20,6 @@ __all__ = ["Guests", "locate"]
 
 _END_S = 10.0  # a process that was ended at once and is still there then hangs in the system
 _FULL = re.compile(r"[A-Za-z]:\\")
-
-
-@dataclass(slots=True)
-class _Guest:
-    """A guest that was booted. `child`: its agent's process; None: it is one that runs nothing."""
-
-    child: "subprocess.Popen[bytes] | None"
-    marks: Mapping[str, str]
-    was_asked: bool = False
-
-    @property
-    def runs(self) -> bool:
-        return not self.was_asked if self.child is None else self.child.poll() is None
 
 
 class Guests:
@@ -44,49 +31,54 @@ class Guests:
         agent_home: that folder, as the guest names it.
         folder: of this machine, for what the agents write and what was booted.
         env: environment variables that they get beside this process's own.
+        booted: the guests that were booted, by their VMs' ids; kept up to date.
     """
 
-    def __init__(self, agent_argv: Sequence[str], agent_home: str, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        agent_argv: Sequence[str],
+        agent_home: str,
+        folder: Path,
+        env: Mapping[str, str],
+        booted: dict[str, Booted],
+    ) -> None:
         self._argv = tuple(agent_argv)
         self._home = agent_home
         self._folder = folder
         self._env = dict(env)
-        self._booted: dict[str, _Guest] = {}
+        self._booted = booted
+        self._children: dict[str, subprocess.Popen[bytes]] = {}  # what this process started itself, to be reaped by it
+        self._end_unknown()
 
     def boot(self, vm: str, disk: Path, marks: Mapping[str, str]) -> None:
         """Starts the guest of the VM with this id, its processes marked. Raises `OSError`."""
-        child = None
+        process = None
         if self._argv:
             home = locate(disk, self._home)
             home.mkdir(parents=True, exist_ok=True)
             argv = [*self._argv, "--home", str(home)]
             self._note(vm).write_text(json.dumps(dict(marks)), encoding="utf-8")
             child = processes.spawn(argv, home, self._environment(marks), self._folder / f"{vm}.log")
-        self._booted[vm] = _Guest(child, marks)
-
-    def end_leftovers(self) -> None:
-        """Ends the guests of a host that was here before. Raises `SurvivorsError`."""
-        for note in self._folder.glob("*.json"):
-            marks = json.loads(note.read_text(encoding="utf-8"))
-            end_marked(marks[FLEET_MARK], marks[VM_MARK])
-            note.unlink()
+            self._children[vm] = child
+            process = processes.identify(child.pid) or processes.Process(child.pid, "it has ended already")
+        self._booted[vm] = Booted(process, dict(marks))
 
     def has_ended(self, vm: str) -> bool:
         """Whether the guest was booted and has ended by itself."""
         guest = self._booted.get(vm)
-        return guest is not None and not guest.runs
+        return guest is not None and not self._runs(vm, guest)
 
     def pid(self, vm: str) -> int | None:
         """The process of the guest's agent; None: there is none."""
         guest = self._booted.get(vm)
-        return guest.child.pid if guest is not None and guest.child is not None and guest.runs else None
+        return guest.process.pid if guest is not None and guest.process is not None and self._runs(vm, guest) else None
 
     def ask_to_end(self, vm: str) -> None:
         """Asks the guest to shut down."""
         guest = self._booted[vm]
         guest.was_asked = True
-        if (process := self._process(vm)) is not None:
-            processes.ask_to_end(process)
+        if guest.process is not None:
+            processes.ask_to_end(guest.process)
 
     def end(self, vm: str) -> None:
         """Takes the power from the guest, and ends everything that bears its marks. It is off: nothing happens.
@@ -94,15 +86,20 @@ class Guests:
         Raises:
             SurvivorsError: something of it could not be ended.
         """
-        process = self._process(vm)
         guest = self._booted.pop(vm, None)
-        if guest is None or guest.child is None:
+        if guest is None or guest.process is None:
             return
-        if process is not None:
-            processes.end(process)  # first, since it would start anew what is ended before it
-        guest.child.wait(_END_S)
+        processes.end(guest.process)  # first, since it would start anew what is ended before it
+        if (child := self._children.pop(vm, None)) is not None:
+            child.wait(_END_S)
         end_marked(guest.marks[FLEET_MARK], guest.marks[VM_MARK])
-        self._note(vm).unlink()
+        self._note(vm).unlink(missing_ok=True)
+
+    def let_go(self) -> None:
+        """Leaves those that run to whoever has this host next."""
+        for child in self._children.values():
+            processes.let_go(child)
+        self._children.clear()
 
     def run(
         self, disk: Path, argv: Sequence[str], folder: str, marks: Mapping[str, str], timeout_s: float
@@ -124,9 +121,19 @@ class Guests:
     def _environment(self, marks: Mapping[str, str]) -> dict[str, str]:
         return {**os.environ, **self._env, **marks}
 
-    def _process(self, vm: str) -> processes.Process | None:
-        pid = self.pid(vm)
-        return None if pid is None else processes.identify(pid)
+    def _runs(self, vm: str, guest: Booted) -> bool:
+        if guest.process is None:
+            return not guest.was_asked
+        child = self._children.get(vm)
+        return processes.is_alive(guest.process) if child is None else child.poll() is None
+
+    def _end_unknown(self) -> None:
+        """Ends guests whose boot was cut short by the end of the process that had this host."""
+        for note in self._folder.glob("*.json"):
+            if note.stem not in self._booted:
+                marks = json.loads(note.read_text(encoding="utf-8"))
+                end_marked(marks[FLEET_MARK], marks[VM_MARK])
+                note.unlink()
 
 
 def locate(disk: Path, path: str) -> Path:

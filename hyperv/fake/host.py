@@ -1,7 +1,7 @@
 """The fake host as its user sees it: what it has, how lanes reach it, and what goes wrong with it.
 
-It lives in the process that made it, and with that goes all it knows. What its guests leave on this machine, processes
-and files in its folder, is ended and removed by the next fake host in that folder.
+It lives in the process that made it, and one process has it at a time. As a host it outlives that: the next one that is
+made in the same folder is the same host, with all its VMs, and those whose guests run on this machine run on.
 """
 
 import json
@@ -17,6 +17,7 @@ from hyperv.fake.channel import FakeChannel
 from hyperv.fake.drive import Disk, HostFile
 from hyperv.fake.guests import Guests
 from hyperv.fake.hypervisor import Hypervisor
+from hyperv.fake.kept import load
 from hyperv.fake.machines import Facts, FakeSwitch, FakeVm
 from hyperv.fake.marks import fleet_folder, place_of
 from hyperv.fake.records import ScriptError
@@ -57,15 +58,17 @@ class FakeHost(Hypervisor):
         env: Mapping[str, str] | None = None,
     ) -> None:
         folder = folder.absolute()
-        self._place = folder
         self._file_lock = _locked(folder, name)
-        for part in ("disks", "guests"):
-            (folder / part).mkdir(exist_ok=True)
-        guests = Guests(agent_argv, agent_home, folder / "guests", env or {})
-        guests.end_leftovers()
-        self._clear()
-        super().__init__(folder / "disks", facts, guests)
+        try:
+            for part in ("disks", "guests"):
+                (folder / part).mkdir(exist_ok=True)
+            state = load(folder / "host.json")
+            guests = Guests(agent_argv, agent_home, folder / "guests", env or {}, state.booted)
+        except (OSError, ValueError) as error:
+            raise DriverError(f"its folder {folder} cannot be used: {error}", host=name, cure="Remove it") from error
+        super().__init__(folder, facts, guests, state)
         self._channels: list[FakeChannel] = []
+        self._drop_unknown_disks()
 
     def open(self, program: Program, timeout_s: float) -> FakeChannel:
         """An `Opener`: a channel to a PowerShell of its own."""
@@ -81,7 +84,12 @@ class FakeHost(Hypervisor):
             return channel
 
     def add_template(self, path: str, source: Path | None = None, *, is_read_only: bool = True) -> None:
-        """A disk at `path` to make clones of, with a copy of the folder `source` on it; None: it is empty."""
+        """A disk at `path` to make clones of, with a copy of the folder `source` on it; None: it is empty.
+
+        There is one already: nothing happens.
+        """
+        if self.drive.find(path) is not None:
+            return
         content = self._place / "disks" / uuid.uuid4().hex
         if source is None:
             content.mkdir()
@@ -89,6 +97,7 @@ class FakeHost(Hypervisor):
             copy_tree(source, content, leave_out="")
         with self.lock:
             self.drive.put(HostFile(path, disk=Disk(content), is_read_only=is_read_only))
+            self.save()
 
     def change_template(self, path: str) -> None:
         """Somebody writes to the disk at `path`: its clones are broken."""
@@ -112,9 +121,10 @@ class FakeHost(Hypervisor):
             file.is_read_only = is_read_only
 
     def add_switch(self, name: str, kind: str = "Internal") -> None:
-        """A virtual switch."""
+        """A virtual switch. There is one already: nothing happens."""
         with self.lock:
-            self.switches[name] = FakeSwitch(name, kind)
+            self.state.switches.setdefault(name, FakeSwitch(name, kind))
+            self.save()
 
     def add_foreign(self, name: str, *, memory_mb: int = 1024, is_running: bool = False, notes: str = "") -> FakeVm:
         """A VM that somebody else made."""
@@ -196,18 +206,24 @@ class FakeHost(Hypervisor):
         self.faults.is_down = False
 
     def close(self) -> None:
-        """The end of the host, with all its VMs and files."""
-        self.lose_power()
-        self._clear()
+        """Lets go of the host, which is there for the next one that is made in its folder; its VMs run on."""
+        self.restart_winrm()
+        with self.lock:
+            self.save()
+            self.guests.let_go()
         self._file_lock.release()
 
-    def _clear(self) -> None:
-        for part in ("disks", "guests"):
-            for entry in (self._place / part).iterdir():
-                if entry.is_dir():
-                    remove_tree(entry, last="")
-                else:
-                    entry.unlink()
+    def remove(self) -> None:
+        """The end of the host, with all its VMs and files."""
+        self.lose_power()
+        self.close()
+        remove_tree(self._place, last=_LOCK)
+
+    def _drop_unknown_disks(self) -> None:
+        known = {file.disk.content for file in self.drive.files.values() if file.disk is not None}
+        for content in (self._place / "disks").iterdir():
+            if content not in known:
+                remove_tree(content, last="")
 
 
 def _locked(folder: Path, name: str) -> FileLock:

@@ -12,10 +12,11 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hyperv.fake.drive import Disk, Drive, HostFile
+from hyperv.fake.drive import Disk, HostFile
 from hyperv.fake.faults import Faults
 from hyperv.fake.guests import Guests
-from hyperv.fake.machines import Facts, FakeSwitch, FakeVm
+from hyperv.fake.kept import save
+from hyperv.fake.machines import Facts, FakeVm, State
 from hyperv.fake.marks import Mark, is_place_of, place_of
 from hyperv.fake.records import DISK_FULL, OUT_OF_MEMORY, cmdlet_error, tzar_error
 from tzar_actors.drivers.file_trees import copy_tree
@@ -31,22 +32,22 @@ class Hypervisor:
     """See the module.
 
     Args:
-        folder: of this machine: the contents of disks come to lie there. It is there and empty.
+        folder: of this machine: the contents of disks lie there, in `disks`, and what the host is, in `host.json`.
         facts: how large the host is.
         guests: what runs in its VMs.
+        state: what it is at the beginning.
     """
 
-    def __init__(self, folder: Path, facts: Facts, guests: Guests) -> None:
+    def __init__(self, folder: Path, facts: Facts, guests: Guests, state: State) -> None:
         self.lock = threading.Condition(threading.Lock())
         self.facts = facts
         self.guests = guests
         self.faults = Faults()
-        self.drive = Drive()
-        self.vms: dict[str, FakeVm] = {}
-        self.switches: dict[str, FakeSwitch] = {}
-        self.nats: dict[str, str] = {}  # by name: the network
-        self.rules: dict[str, tuple[tuple[int, ...], str]] = {}  # of the firewall, by switch: ports, adapter
-        self._folder = folder
+        self.state = state
+        self.drive = state.drive
+        self.vms = state.vms
+        self._place = folder
+        self._folder = folder / "disks"
 
     @contextlib.contextmanager
     def unlocked(self) -> Iterator[None]:
@@ -56,6 +57,10 @@ class Hypervisor:
             yield
         finally:
             self.lock.acquire()
+
+    def save(self) -> None:
+        """Writes down what the host is now. Raises `OSError`."""
+        save(self._place / "host.json", self.state)
 
     def all_vms(self) -> list[FakeVm]:
         """Get-TzarMarkedVM: all VMs by name, as they are now."""

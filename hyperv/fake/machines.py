@@ -4,10 +4,11 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from hyperv.fake.drive import Disk
+from hyperv.fake.drive import Disk, Drive
 from hyperv.fake.marks import Mark, read_mark
+from tzar_actors.drivers.processes import Process
 
-__all__ = ["Facts", "FakeCheckpoint", "FakeSwitch", "FakeVm"]
+__all__ = ["Booted", "Facts", "FakeCheckpoint", "FakeSwitch", "FakeVm", "State"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +91,39 @@ class FakeSwitch:
     name: str
     type: str = "Internal"
     addresses: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Booted:
+    """A guest that was booted.
+
+    Args:
+        process: its agent's; None: it is one that runs nothing.
+        marks: the environment by which its processes are known.
+        was_asked: whether it was asked to shut down.
+    """
+
+    process: Process | None
+    marks: dict[str, str]
+    was_asked: bool = False
+
+
+@dataclass(slots=True)
+class State:
+    """All that the host is, by ids, paths and names.
+
+    Args:
+        vms: by id.
+        booted: the guests of the VMs that run, or ran until a moment ago, by the VMs' ids.
+        switches: by name.
+        nats: the networks, by the NAT's name.
+        rules: of the firewall, by switch: the ports, and the adapter.
+        drive: its files.
+    """
+
+    vms: dict[str, FakeVm] = field(default_factory=dict)
+    booted: dict[str, Booted] = field(default_factory=dict)
+    switches: dict[str, FakeSwitch] = field(default_factory=dict)
+    nats: dict[str, str] = field(default_factory=dict)
+    rules: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+    drive: Drive = field(default_factory=Drive)

@@ -176,8 +176,8 @@ def _fill_in_memory(settings: dict[str, object]) -> None:
 
 
 def _require_switch(host: Hypervisor, name: str) -> None:
-    if name.casefold() not in (one.casefold() for one in host.switches):
-        names = ", ".join(f"'{one}'" for one in host.switches)
+    if name.casefold() not in (one.casefold() for one in host.state.switches):
+        names = ", ".join(f"'{one}'" for one in host.state.switches)
         raise tzar_error(
             "TzarNoSwitch",
             f"There is no virtual switch '{name}' (there are: {names}). Make it with Initialize-TzarHost -SwitchName "

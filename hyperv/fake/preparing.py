@@ -49,16 +49,16 @@ def initialize_host(host: Hypervisor, given: Given, call: Call) -> list[Row]:
         return []
     rows = [_part("switch", switch is None, f"{name}, the host's adapter is {_adapter(name)}")]
     if switch is None:
-        switch = host.switches[name] = FakeSwitch(name)
+        switch = host.state.switches[name] = FakeSwitch(name)
     had = switch.addresses.get(address)
     switch.addresses[address] = prefix
     rows.append(_part("address", had is None, f"{address}/{prefix}", is_changed=had != prefix))
     if given["Nat"]:
-        rows.append(_part("nat", network not in host.nats.values(), network))
-        if network not in host.nats.values():
-            host.nats[f"tzar-actors-{name}"] = network
-    rule, before = (_ports(given), _adapter(name)), host.rules.get(name)
-    host.rules[name] = rule
+        rows.append(_part("nat", network not in host.state.nats.values(), network))
+        if network not in host.state.nats.values():
+            host.state.nats[f"tzar-actors-{name}"] = network
+    rule, before = (_ports(given), _adapter(name)), host.state.rules.get(name)
+    host.state.rules[name] = rule
     ports = ", ".join(map(str, rule[0]))
     rows.append(_part("firewall", before is None, f"TCP {ports} on '{rule[1]}'", is_changed=before != rule))
     rows.append(_part("folder", not host.drive.has_folder(given["Folder"]), given["Folder"]))
@@ -107,12 +107,12 @@ def _network_checks(host: Hypervisor, given: Given) -> list[Row]:
         wanted = f"{address}/{prefix}"
         rows.append(_check("address", ", ".join(has), wanted, wanted in has, f"{cure} -HostAddress {address}"))
     if given["SupervisorIsElsewhere"]:
-        networks = list(host.nats.values())
+        networks = list(host.state.nats.values())
         is_good = _network(address, prefix) in networks if address else bool(networks)
         wanted = "NAT for the guests, since the supervisor is not on this host"
         rows.append(_check("nat", ", ".join(networks), wanted, is_good, f"{cure} -Nat"))
     elif given["Port"]:
-        rule, wanted_rule = host.rules.get(name), (_ports(given), _adapter(name))
+        rule, wanted_rule = host.state.rules.get(name), (_ports(given), _adapter(name))
         ports = ", ".join(map(str, wanted_rule[0]))
         found = f"TCP {', '.join(map(str, rule[0]))} on {rule[1]}" if rule else "no rule"
         rows.append(_check("firewall", found, f"TCP {ports} let in on the switch alone", rule == wanted_rule, cure))
@@ -166,7 +166,7 @@ def _part(name: str, is_made: bool, detail: str, *, is_changed: bool = False) ->
 
 
 def _switch(host: Hypervisor, name: str) -> FakeSwitch | None:
-    return next((one for one in host.switches.values() if one.name.casefold() == name.casefold()), None)
+    return next((one for one in host.state.switches.values() if one.name.casefold() == name.casefold()), None)
 
 
 def _adapter(switch: str) -> str:

@@ -17,6 +17,7 @@ from hyperv.fake.declared import Function, UnreadableError, read_functions
 from hyperv.fake.functions import HANDLERS
 from hyperv.fake.hypervisor import Hypervisor
 from hyperv.fake.records import Record, ScriptError, cmdlet_error, refused_by_system
+from hyperv.lane_rules import changes_nothing
 from hyperv.program import Program
 from tzar_agent.tree import SurvivorsError
 
@@ -141,6 +142,9 @@ class Shell:
                 raise refused_by_system(name, error) from error
             except (psutil.Error, SurvivorsError) as error:
                 raise cmdlet_error("Stop-VM", "OperationFailed", str(error)) from error
+            finally:
+                if not changes_nothing(name):
+                    host.save()
 
 
 def _read(line: bytes) -> dict[str, Any]:

@@ -259,7 +259,7 @@ class HyperVFakeSubject:
 
     def end(self) -> None:
         self.driver.close()
-        self._host.close()
+        self._host.remove()
 
 
 class HyperVLab:

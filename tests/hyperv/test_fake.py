@@ -38,22 +38,23 @@ AGENT = (
 @pytest.fixture
 def make_host(tmp_path):
     """A host with a template, a switch and one VM of somebody else."""
-    made = []
+    made = {}
 
     def make_host(name="host", **given):
         source = tmp_path / "template"
         source.mkdir(exist_ok=True)
         (source / "level.txt").write_bytes(b"of the template")
         host = FakeHost(tmp_path / name, **given)
-        made.append(host)
+        made[name] = host  # in place of one that was there before, and is let go
         host.add_template(TEMPLATE, source)
         host.add_switch("tzar")
         host.add_foreign("theirs")
         return host
 
     yield make_host
-    for host in made:
-        host.close()
+    for name, host in made.items():
+        host.remove()
+        assert not (tmp_path / name).exists()
 
 
 @pytest.fixture
@@ -487,15 +488,42 @@ class TestAgents:
             call("Stop-TzarWorkerVM", timeout_s=1.0, Name="vm-1", TimeoutSeconds=600)
         assert status(looks)["State"] == "Running"
 
-    def test_what_a_host_left_behind_is_ended_by_the_next_one_in_its_folder(self, agents, tmp_path):
+    @pytest.mark.parametrize("end", [FakeHost.close, lambda host: host._file_lock.release()], ids=["closed", "killed"])
+    def test_a_host_and_its_guests_outlive_the_process_that_had_it(self, agents, make_call, end):
         host, call = agents()
         new(call, "vm-1", NoStart=False)
-        children, host.guests._booted = host.guests._booted, {}  # as if its process had been killed
-        host._file_lock.release()
-        FakeHost(tmp_path / "host").close()
+        call("Checkpoint-TzarWorkerVM", Name="vm-1", CheckpointName="clean")
+        new(call, "vm-2")
+        host.add_foreign("other")
+        wait_until(lambda: is_ready(host, "vm-1"), "the agent is ready")
+        before, pids = call("Get-TzarWorkerVM"), marked(FLEET)
+        end(host)
+        next_host, next_call = agents()
+        assert [unaged(row) for row in next_call("Get-TzarWorkerVM")] == [unaged(row) for row in before]
+        assert marked(FLEET) == pids
+        next_call("Restore-TzarWorkerVM", Name="vm-1", CheckpointName="clean", Incarnation=9)
+        assert not set(pids) & set(marked(FLEET))
+        host.guests.let_go()
+        next_call("Stop-TzarWorkerVM", Name="vm-1", TurnOff=True)
         assert marked(FLEET) == []
-        for guest in children.values():
-            guest.child.wait(PATIENCE_S)
+        assert next_host.files_of("vm-2").joinpath("level.txt").exists()
+
+    def test_a_boot_and_a_copy_that_were_cut_short_are_cleared_away_by_the_next_process(self, agents, tmp_path):
+        host, call = agents()
+        new(call, "vm-1")
+        saved = (tmp_path / "host" / "host.json").read_bytes()
+        call("Start-TzarWorkerVM", Name="vm-1")
+        call("Checkpoint-TzarWorkerVM", Name="vm-1", CheckpointName="clean")
+        host._file_lock.release()
+        (tmp_path / "host" / "host.json").write_bytes(saved)
+        _, next_call = agents()
+        assert (status(next_call)["State"], status(next_call)["Checkpoints"], marked(FLEET)) == ("Off", [], [])
+        assert len(list((tmp_path / "host" / "disks").iterdir())) == 2
+        host.guests.let_go()
+
+
+def unaged(row):
+    return {name: value for name, value in row.items() if name not in ("UptimeSeconds", "DiskBytes")}
 
 
 def test_a_host_is_prepared_once_and_its_checks_say_what_is_missing(call, host):
