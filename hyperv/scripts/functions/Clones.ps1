@@ -87,7 +87,7 @@ function Set-TzarSettings {
         }
     }
     elseif ($vm.DynamicMemoryEnabled -or $vm.MemoryStartup -ne $startup) { $set += @{ StaticMemory = $true; MemoryStartupBytes = $startup } }
-    $gpus = if ($Wanted.GpuPartition) { @(Hyper-V\Get-VMGpuPartitionAdapter -VM $vm -ErrorAction Stop) } else { @() }
+    $gpus = @(if ($Wanted.GpuPartition) { Hyper-V\Get-VMGpuPartitionAdapter -VM $vm -ErrorAction Stop })
     if ($Wanted.GpuPartition -and -not $gpus.Count) {
         # The room for the GPU's registers and memory in the guest's address space.
         $set += @{ GuestControlledCacheTypes = $true; LowMemoryMappedIoSpace = 1GB; HighMemoryMappedIoSpace = 32GB }
@@ -141,21 +141,33 @@ function Remove-TzarRemains {
     Removes what lies in the folder of a VM that was not made to the end: the VM without its mark, its disk, the folder.
 
     .DESCRIPTION
-    A VM without a mark counts as half made only by the three things named above, and while it is off. With -Unstarted,
-    one that bears the fleet's mark with incarnation 0, and is off, goes as well.
+    With -Unstarted, a VM that bears the fleet's mark with incarnation 0, and is off, goes as well.
     #>
     param([Parameter(Mandatory)] [string] $Fleet, [Parameter(Mandatory)] [string] $Folder, [object[]] $Among, [switch] $Unstarted)
     foreach ($one in @($Among | Where-Object { Test-TzarSameName $_.VM.Path.TrimEnd('\') $Folder.TrimEnd('\') -IgnoreCase })) {
         $vm = $one.VM
-        $isHalfMade = -not $one.Mark -and (Test-TzarSameName $vm.Name $Folder.Substring($Folder.LastIndexOf('\') + 1)) -and (Get-TzarWorkerNote -Folder $Folder).Fleet -ceq $Fleet
+        $isHalfMade = Test-TzarHalfMade -One $one -Fleet $Fleet
         $isUnstarted = $Unstarted -and $one.Mark -and $one.Mark.Fleet -ceq $Fleet -and $one.Mark.Incarnation -eq 0
-        if (-not ($isHalfMade -or $isUnstarted) -or "$($vm.State)" -ne 'Off') {
+        if (-not $isHalfMade -and -not ($isUnstarted -and "$($vm.State)" -eq 'Off')) {
             throw (New-TzarError -Id TzarForeignVM -Category PermissionDenied -Target $vm.Name -Message (
                 "The VM '$($vm.Name)' ($($vm.Id)) lies in '$Folder' and is not what this fleet left there half made. It was not touched. Remove it by hand."))
         }
         Hyper-V\Remove-VM -VM $vm -Force -ErrorAction Stop
     }
     Remove-TzarFolder -Path $Folder -Fleet $Fleet
+}
+
+function Test-TzarHalfMade {
+    <#
+    .SYNOPSIS
+    Whether a VM is what a crash between New-VM and the mark left: without a mark, off, and known by the three things.
+    #>
+    param([Parameter(Mandatory)] [object] $One, [Parameter(Mandatory)] [string] $Fleet)
+    $vm = $One.VM
+    if ($One.Mark -or "$($vm.State)" -ne 'Off' -or -not (Test-TzarFleetFolder -Path $vm.Path -Fleet $Fleet)) { return $false }
+    $path = $vm.Path.TrimEnd('\')
+    $note = Get-TzarWorkerNote -Folder $path
+    $note.Fleet -ceq $Fleet -and $note.Name -and (Get-TzarPlace -Name $note.Name) -ceq $vm.Name -and $path.EndsWith("\$($vm.Name)", [StringComparison]::OrdinalIgnoreCase)
 }
 
 function Get-TzarWorkerNote {

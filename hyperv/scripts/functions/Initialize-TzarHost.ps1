@@ -74,7 +74,7 @@ function Initialize-TzarAddress {
     #>
     param([object] $Adapter, [string] $Address, [int] $PrefixLength, [object] $Cmdlet)
     $state = 'there'
-    $has = if ($Adapter) { @(Get-TzarAddress -Adapter $Adapter) } else { @() }
+    $has = @(if ($Adapter) { Get-TzarAddress -Adapter $Adapter })
     $same = @($has | Where-Object { $_.IPAddress -eq $Address })
     if ($same.Count -and $same[0].PrefixLength -ne $PrefixLength) {
         if (-not $Cmdlet.ShouldProcess($Address, "change its prefix length to $PrefixLength")) { return }

@@ -73,9 +73,9 @@ function Select-TzarVM {
             "Two VMs bear the mark of '$Name': $ids. One is a copy; nothing was done to either. Remove the mark from the Notes of the copy."))
     }
     if ($found.Count -eq 1) { return $found[0] }
-    $foreign = @($Among | Where-Object { Test-TzarSameName $_.VM.Name $Name -IgnoreCase })
-    foreach ($other in $foreign) {
-        # A VM of ours that people renamed to the name of another VM of ours is not the one that is asked for.
+    $isOurs = { $_.Mark -and $_.Mark.Fleet -ceq $Fleet }
+    foreach ($other in @($Among | Where-Object { -not (& $isOurs) -and (Test-TzarSameName $_.VM.Name $Name -IgnoreCase) })) {
+        if (Test-TzarHalfMade -One $other -Fleet $Fleet) { continue }
         $whose = if ($other.Mark) { "it bears the mark of '$($other.Mark.Name)' in fleet $($other.Mark.Fleet)" } else { 'it bears no mark' }
         throw (New-TzarError -Id TzarForeignVM -Category PermissionDenied -Target $Name -Message (
             "There is a VM '$($other.VM.Name)' ($($other.VM.Id)) that this fleet did not make: $whose. It was not touched. Rename it, or remove it by hand."))

@@ -37,6 +37,7 @@ function New-TzarWorkerVM {
     $ErrorActionPreference = 'Stop'
     $ConfirmPreference = 'None'
     if ($PSCmdlet.ParameterSetName -eq 'Count') { $Name = @(1..$Count | ForEach-Object { '{0}-{1:d2}' -f $Prefix, $_ }) }
+    $Name = @($Name | Select-Object -Unique)
     foreach ($one in $Name) { Assert-TzarName -Name $one }
     Assert-TzarPath -Path $Folder -What 'The folder'
     $wanted = @{
@@ -47,7 +48,7 @@ function New-TzarWorkerVM {
     }
     Assert-TzarMemoryRange -Wanted $wanted
     $all = @(Get-TzarMarkedVM)
-    $there = @{}
+    $there = New-Object -TypeName System.Collections.Hashtable -ArgumentList ([StringComparer]::Ordinal)
     foreach ($one in $Name) { $there[$one] = Select-TzarVM -Among $all -Fleet $Fleet -Name $one }
     $missing = @($Name | Where-Object { -not $there[$_] })
     if ($missing.Count) {

@@ -173,7 +173,7 @@ function Test-TzarNetwork {
         New-TzarCheck -Name 'address' -Ok $false -Found 'a private switch' -Wanted 'a way from the guests to the supervisor' -Cure 'Use an internal or external switch.'
     }
     if ($seen.Type -ne 'Internal') { return }
-    $has = if ($seen.Adapter) { @(Get-TzarAddress -Adapter $seen.Adapter | ForEach-Object { "$($_.IPAddress)/$($_.PrefixLength)" }) } else { @() }
+    $has = @(if ($seen.Adapter) { Get-TzarAddress -Adapter $seen.Adapter | ForEach-Object { "$($_.IPAddress)/$($_.PrefixLength)" } })
     if ($HostAddress) {
         $wanted = "$HostAddress/$PrefixLength"
         New-TzarCheck -Name 'address' -Ok ($has -contains $wanted) -Found ($has -join ', ') -Wanted $wanted -Cure "$cure -HostAddress $HostAddress -PrefixLength $PrefixLength"
