@@ -213,6 +213,18 @@ def test_the_status_is_as_few_calls_for_many_vms_as_for_one(host):
     assert seconds() < of_one + 0.9
 
 
+def test_a_vm_that_is_removed_while_the_status_is_asked_for_is_left_out(host):
+    host.make(Count=3)
+    (left,) = host.run(
+        "$seen = @(Get-TzarMarkedVM); Remove-VM tzar-02 -Force; "
+        "$list = Get-TzarCheckpointList -Among $seen; ($list.VMs | ForEach-Object { $_.Mark.Name }) -join ' '"
+    )
+    assert left == "tzar-01 tzar-03"
+    host.fail_once("Get-VMSnapshot")
+    with pytest.raises(Exception, match="made up"):
+        host.vms()
+
+
 def test_a_host_that_cannot_be_asked_is_an_error_and_not_an_empty_list(host):
     host.make()
     host.set_faults({"vmms": "stopped"})
