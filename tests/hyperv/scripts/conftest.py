@@ -31,8 +31,10 @@ while ($null -ne ($line = [Console]::In.ReadLine())) {
     $text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line))
     try { $reply = @{ value = @(. ([scriptblock]::Create($text)) 3>$null 4>$null 6>$null); error = $null } }
     catch {
-        $cmdlet = if ($_.InvocationInfo -and $_.InvocationInfo.MyCommand) { $_.InvocationInfo.MyCommand.Name } else { '' }
-        $reply = @{ value = @(); error = @{ id = "$($_.FullyQualifiedErrorId)"; message = $_.Exception.Message; cmdlet = $cmdlet } }
+        $where = $_.InvocationInfo
+        $cmdlet = if ($where -and $where.MyCommand) { $where.MyCommand.Name } else { '' }
+        $problem = @{ id = "$($_.FullyQualifiedErrorId)"; message = $_.Exception.Message; cmdlet = $cmdlet }
+        $reply = @{ value = @(); error = $problem }
     }
     $json = [Text.Encoding]::UTF8.GetBytes((ConvertTo-Json -InputObject $reply -Depth 6 -Compress))
     [Console]::Out.WriteLine('REPLY:' + [Convert]::ToBase64String($json))
@@ -138,12 +140,18 @@ class LabHost:
     def renew(self) -> None:
         (self.state / "faults.json").unlink(missing_ok=True)
         self.run("Get-VM | Where-Object { $_.State -ne 'Off' } | Stop-VM -TurnOff -Force")
-        for path in self.state.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        shutil.copytree(self._pristine, self.state, symlinks=True, dirs_exist_ok=True)
+        # Files of the pristine host, but for what no test writes to: the template's content and the scripts.
+        for folder in ("", "disks", "host/C"):
+            for path in (self.state / folder).iterdir():
+                if path.is_file():
+                    path.unlink()
+                elif not (self._pristine / folder / path.name).exists():
+                    shutil.rmtree(path)
+            for path in (self._pristine / folder).iterdir():
+                if path.is_file():
+                    shutil.copy2(path, self.state / folder / path.name)
+        shutil.rmtree(self.state / "host" / "C" / "tzar")
+        shutil.copytree(self._pristine / "host" / "C" / "tzar", self.state / "host" / "C" / "tzar")
         self.set_faults({})
         self._run_in_guests(self._idle)
 
@@ -190,6 +198,15 @@ class LabHost:
 
     def vms(self) -> dict[str, dict[str, Any]]:
         return {vm["Name"]: vm for vm in self.call("Get-TzarWorkerVM", Fleet=FLEET)}
+
+    def protect_template(self, *, is_on: bool) -> None:
+        self.run(f"Set-ItemProperty '{TEMPLATE}' -Name IsReadOnly -Value {quote(is_on)}")
+
+    def write_to_template(self) -> None:
+        """As somebody who mounts it and looks around: its clones are orphans from then on."""
+        self.protect_template(is_on=False)
+        self.run(f"Mount-VHD '{TEMPLATE}'; Dismount-VHD '{TEMPLATE}'")
+        self.protect_template(is_on=True)
 
     def set_faults(self, faults: dict[str, Any]) -> None:
         (self.state / "faults.json").write_text(json.dumps({"boot": {"delay_s": 0.05}} | faults))

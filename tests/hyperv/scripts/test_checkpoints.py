@@ -67,12 +67,11 @@ def test_people_who_set_production_checkpoints_get_one_with_memory_all_the_same(
 def test_nothing_is_restored_onto_a_template_that_changed(host, refused):
     host.make()
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="fresh")
-    unlock = f"Set-ItemProperty '{host.template}' -Name IsReadOnly -Value"
-    host.run(f"{unlock} $false; Mount-VHD '{host.template}'; Dismount-VHD '{host.template}'")
+    host.write_to_template()
     before = host.raw()["state.json"]
-    with refused("TzarTemplateWritable"):
-        host.on("Restore-TzarWorkerVM", CheckpointName="fresh")
-    host.run(f"{unlock} $true")
     with refused("TzarTemplateChanged"):
+        host.on("Restore-TzarWorkerVM", CheckpointName="fresh")
+    host.protect_template(is_on=False)
+    with refused("TzarTemplateWritable"):
         host.on("Restore-TzarWorkerVM", CheckpointName="fresh")
     assert json.loads(host.raw()["state.json"])["Vms"] == json.loads(before)["Vms"]

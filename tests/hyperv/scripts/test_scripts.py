@@ -9,8 +9,35 @@ FILES = "hyperv/scripts/*.ps1, hyperv/scripts/functions/*.ps1"
 VERBS = ("New", "Remove", "Start", "Stop", "Restart", "Get", "Checkpoint", "Restore")
 SCRIPTS = sorted([*(f"{verb}-TzarWorkerVM" for verb in VERBS), "Initialize-TzarHost", "Test-TzarHost"])
 APPROVED = {
-    *("Assert", "Checkpoint", "Complete", "ConvertTo", "Copy", "Enable", "Find", "Format", "Get", "Initialize", "Invoke", "New"),
-    *("Open", "Remove", "Request", "Restart", "Restore", "Select", "Send", "Set", "Start", "Stop", "Test", "Wait", "Write"),
+    *(
+        "Assert",
+        "Checkpoint",
+        "Complete",
+        "ConvertTo",
+        "Copy",
+        "Enable",
+        "Find",
+        "Format",
+        "Get",
+        "Initialize",
+        "Invoke",
+        "New",
+    ),
+    *(
+        "Open",
+        "Remove",
+        "Request",
+        "Restart",
+        "Restore",
+        "Select",
+        "Send",
+        "Set",
+        "Start",
+        "Stop",
+        "Test",
+        "Wait",
+        "Write",
+    ),
 }
 
 
@@ -42,15 +69,19 @@ def test_cmdlets_of_hyper_v_are_called_by_their_module(files):
 
 
 def test_what_fails_in_a_module_of_functions_stops_as_well(files):
-    # Cmdlets of the network are functions of a module of their own: they do not see the caller's $ErrorActionPreference.
+    # Cmdlets of the network are functions of another module: they do not see the caller's $ErrorActionPreference.
     for path in files:
         for line in path.read_text().splitlines():
-            if re.search(r"\b[A-Z][a-z]+-(Net(IP|Nat|Adapter|Route|Firewall)\w*|Cim\w+|Volume)\b", line.split("#")[0]) and not line.strip().startswith("Remove-NetNat -InputObject"):
+            if re.search(
+                r"\b[A-Z][a-z]+-(Net(IP|Nat|Adapter|Route|Firewall)\w*|Cim\w+|Volume)\b", line.split("#")[0]
+            ) and not line.strip().startswith("Remove-NetNat -InputObject"):
                 assert "-ErrorAction Stop" in line or line.rstrip().endswith("`"), f"{path.name}: {line.strip()}"
 
 
 def test_functions_have_approved_verbs_help_and_one_public_name_a_script(files):
-    functions = {name: path for path in files for name in re.findall(r"^function (\S+) \{", path.read_text(), re.MULTILINE)}
+    functions = {
+        name: path for path in files for name in re.findall(r"^function (\S+) \{", path.read_text(), re.MULTILINE)
+    }
     assert {name.split("-")[0] for name in functions} <= APPROVED
     assert all("-Tzar" in name for name in functions), "a name without ours may be somebody else's"
     for path in files:
@@ -63,7 +94,7 @@ def test_functions_have_approved_verbs_help_and_one_public_name_a_script(files):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_takes_what_its_function_takes(host, script):
-    ask = "(Get-Command {0}).Parameters.Values | ForEach-Object {{ \"$($_.Name) $($_.ParameterType.Name)\" }}"
+    ask = '(Get-Command {0}).Parameters.Values | ForEach-Object {{ "$($_.Name) $($_.ParameterType.Name)" }}'
     of_function = set(host.run(ask.format(script)))
     of_script = set(host.run(ask.format(rf"C:\scripts\{script}.ps1")))
     if script.endswith("WorkerVM") and not script.startswith(("New", "Get")):
@@ -91,9 +122,19 @@ def test_a_fleet_is_made_kept_and_removed_by_hand(host):
     by_hand(host, "New-TzarWorkerVM", make + " -WhatIf")
     assert by_hand(host, "Get-TzarWorkerVM") == []
     made = by_hand(host, "New-TzarWorkerVM", make)
-    assert [(vm["Name"], vm["State"], vm["Incarnation"]) for vm in made] == [("tzar-01", "Running", 1), ("tzar-02", "Running", 1)]
+    assert [(vm["Name"], vm["State"], vm["Incarnation"]) for vm in made] == [
+        ("tzar-01", "Running", 1),
+        ("tzar-02", "Running", 1),
+    ]
     assert by_hand(host, "New-TzarWorkerVM", make) == made
-    assert len(host.run(r"& C:\scripts\Get-TzarWorkerVM.ps1 | & C:\scripts\Checkpoint-TzarWorkerVM.ps1 -CheckpointName parked")) == 2
+    assert (
+        len(
+            host.run(
+                r"& C:\scripts\Get-TzarWorkerVM.ps1 | & C:\scripts\Checkpoint-TzarWorkerVM.ps1 -CheckpointName parked"
+            )
+        )
+        == 2
+    )
     assert len(by_hand(host, "Checkpoint-TzarWorkerVM", "tzar-01, tzar-02 -CheckpointName parked")) == 2
     assert [vm["Incarnation"] for vm in by_hand(host, "Restart-TzarWorkerVM", "tzar-01, tzar-02 -TurnOff")] == [2, 2]
     assert [vm["Incarnation"] for vm in by_hand(host, "Restore-TzarWorkerVM", "tzar-02 -CheckpointName parked")] == [3]
@@ -102,7 +143,9 @@ def test_a_fleet_is_made_kept_and_removed_by_hand(host):
     assert by_hand(host, "Start-TzarWorkerVM", "tzar-01")[0]["State"] == "Running"
     (one,) = by_hand(host, "Get-TzarWorkerVM", "tzar-02")
     assert (one["State"], [checkpoint["Name"] for checkpoint in one["Checkpoints"]]) == ("Off", ["parked"])
-    checks = by_hand(host, "Test-TzarHost", "-SwitchName tzar -HostAddress 192.168.77.1 -Port 5555 -Count 2 -MemoryMB 1024")
+    checks = by_hand(
+        host, "Test-TzarHost", "-SwitchName tzar -HostAddress 192.168.77.1 -Port 5555 -Count 2 -MemoryMB 1024"
+    )
     assert [check for check in checks if check["Ok"] is False] == []
     for _ in range(2):
         assert by_hand(host, "Remove-TzarWorkerVM", "tzar-01, tzar-02 -Force") == []
