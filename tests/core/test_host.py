@@ -81,8 +81,19 @@ def test_a_host_that_cannot_be_asked_opens_the_breaker_also_for_what_happened_ju
 
 def test_a_host_that_answers_again_and_has_lost_no_vm_works():
     host = a_host()
-    assert steps(host, HostAnswered(20.0, "no route"), HostAnswered(27.0))[2:] == [CloseBreaker(7.0)]
+    assert steps(host, HostAnswered(20.0, "no route"), HostAnswered(27.0))[2:] == [AskHost()]
+    assert host.step(HostAnswered(27.1)) == [CloseBreaker(27.1 - 20.0)]
     assert host.step(VmFell(30.0, "a", "off")) == [CountFailure("a", "off")]
+
+
+@pytest.mark.promise(5, "host faults burn nothing")
+def test_vms_that_are_seen_to_be_off_when_their_host_answers_again_fell_with_it():
+    host = a_host()
+    steps(host, HostAnswered(20.0, "no route"), HostAnswered(27.0))
+    fell_since = steps(host, VmFell(27.05, "a", "off"), VmFell(27.05, "b", "off"), HostAnswered(27.1))
+    assert fell_since == [ExcuseFailure("a", "off"), ExcuseFailure("b", "off")]
+    assert host.step(BootAsked(28.0, "a")) == [Admit("a")]
+    assert host.step(VmCame(30.0, "a")) == [CloseBreaker(10.0)]
 
 
 def an_open_host():
