@@ -6,18 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from hyperv.fake.binding import Given
-from hyperv.fake.hypervisor import Hypervisor
+from hyperv.fake.hypervisor import EndedError, Hypervisor
 from hyperv.fake.machines import FakeVm
 from hyperv.fake.records import tzar_error
 
-__all__ = ["Call", "EndedError", "Handler", "Row", "summary"]
+__all__ = ["Call", "Handler", "Row", "summary"]
 
 Row: TypeAlias = dict[str, Any]
 Handler: TypeAlias = "Callable[[Hypervisor, Given, Call], list[Row]]"
-
-
-class EndedError(Exception):
-    """The PowerShell that carries out a call was ended."""
 
 
 @dataclass(slots=True)

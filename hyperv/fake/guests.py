@@ -87,9 +87,10 @@ class Guests:
             SurvivorsError: something of it could not be ended.
         """
         guest = self._booted.pop(vm, None)
-        if guest is None or guest.process is None:
+        if guest is None:
             return
-        processes.end(guest.process)  # first, since it would start anew what is ended before it
+        if guest.process is not None:
+            processes.end(guest.process)  # first, since it would start anew what is ended before it
         if (child := self._children.pop(vm, None)) is not None:
             child.wait(_END_S)
         end_marked(guest.marks[FLEET_MARK], guest.marks[VM_MARK])

@@ -23,9 +23,13 @@ from tzar_actors.drivers.file_trees import copy_tree
 from tzar_agent.machine import MACHINE_ID
 from tzar_agent.tree import FLEET_MARK, VM_MARK
 
-__all__ = ["Hypervisor", "marks_of"]
+__all__ = ["EndedError", "Hypervisor", "marks_of"]
 
 _MB = 2**20
+
+
+class EndedError(Exception):
+    """The PowerShell that carries out a call was ended."""
 
 
 class Hypervisor:
@@ -50,13 +54,15 @@ class Hypervisor:
         self._folder = folder / "disks"
 
     @contextlib.contextmanager
-    def unlocked(self) -> Iterator[None]:
-        """For what takes long in the middle of a function."""
+    def unlocked(self, ended: threading.Event) -> Iterator[None]:
+        """For what takes long in the middle of a function. Raises `EndedError`: its PowerShell was ended meanwhile."""
         self.lock.release()
         try:
             yield
         finally:
             self.lock.acquire()
+        if ended.is_set():
+            raise EndedError
 
     def save(self) -> None:
         """Writes down what the host is now. Raises `OSError`."""
@@ -182,21 +188,23 @@ class Hypervisor:
         vm.state = "Off"
         self.lock.notify_all()
 
-    def copy_content(self, source: Path | None, path: str, cmdlet: str) -> Path:
-        """A copy of a disk's content, for the disk at `path`; None: an empty one. The lock is let go of meanwhile."""
+    def copy_content(self, source: Path | None, path: str, cmdlet: str, ended: threading.Event) -> Path:
+        """A copy of a disk's content, for the disk at `path`; None: an empty one. Meanwhile it is `unlocked`."""
         if self.faults.disk_full:
             what = f"'{path}': There is not enough space on the disk"
             raise cmdlet_error(cmdlet, "OperationFailed", what, hresult=DISK_FULL)
         content = self._folder / uuid.uuid4().hex
-        with self.unlocked():
-            try:
+        is_whole = False
+        try:
+            with self.unlocked(ended):
                 if source is None:
                     content.mkdir()
                 else:
                     copy_tree(source, content, leave_out="")
-            except OSError:
+            is_whole = True
+        finally:
+            if not is_whole:
                 shutil.rmtree(content, ignore_errors=True)
-                raise
         return content
 
     def drop(self, files: Sequence[HostFile]) -> None:

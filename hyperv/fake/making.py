@@ -46,7 +46,7 @@ def new_vms(host: Hypervisor, given: Given, call: Call) -> list[Row]:
         if given.what_if:
             continue
         if vm is None:
-            vm = _clone(host, Mark(fleet, name, 0, template), folder, settings)
+            vm = _clone(host, Mark(fleet, name, 0, template), folder, settings, call)
         elif vm.state == "Off":
             require_bootable(host, vm)
             _set(vm, settings)
@@ -103,7 +103,7 @@ def list_remains(host: Hypervisor, given: Given, call: Call) -> list[Row]:
     return rows
 
 
-def _clone(host: Hypervisor, mark: Mark, folder: str, settings: dict[str, object]) -> FakeVm:
+def _clone(host: Hypervisor, mark: Mark, folder: str, settings: dict[str, object], call: Call) -> FakeVm:
     place = place_of(mark.name)
     path = f"{fleet_folder(folder, mark.fleet)}\\{place}"
     template = host.drive.find(mark.parent)
@@ -115,7 +115,7 @@ def _clone(host: Hypervisor, mark: Mark, folder: str, settings: dict[str, object
     is_made = False
     try:
         disk = f"{path}\\{place}.vhdx"
-        content = host.copy_content(template.disk.content, disk, "New-VHD")
+        content = host.copy_content(template.disk.content, disk, "New-VHD", call.ended)
         host.drive.put(HostFile(disk, disk=Disk(content, template.path, template.disk.identity)))
         vm = FakeVm(mark.name, path, disk, 0, notes=write_mark("", mark))
         _set(vm, settings)

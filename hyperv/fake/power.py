@@ -143,7 +143,7 @@ def checkpoint_vm(host: Hypervisor, given: Given, call: Call) -> list[Row]:
     is_on = vm.state == "Running"
     disk = host.disk_of(vm)
     path = f"{vm.path}\\{uuid.uuid4()}.avhdx"
-    copy = replace(disk, content=host.copy_content(disk.content, path, "Checkpoint-VM"))
+    copy = replace(disk, content=host.copy_content(disk.content, path, "Checkpoint-VM", call.ended))
     host.drive.put(HostFile(path, disk=copy))
     made = FakeCheckpoint(name, copy, vm.notes, is_on)
     vm.checkpoints.append(made)
@@ -170,7 +170,7 @@ def restore_vm(host: Hypervisor, given: Given, call: Call) -> list[Row]:
     if given.what_if:
         return []
     host.turn_off(vm)
-    content = host.copy_content(checkpoint.disk.content, vm.disk, "Restore-VMSnapshot")
+    content = host.copy_content(checkpoint.disk.content, vm.disk, "Restore-VMSnapshot", call.ended)
     before = host.drive.find(vm.disk)
     host.drive.put(HostFile(vm.disk, disk=replace(checkpoint.disk, content=content)))
     host.drop([before] if before is not None else [])

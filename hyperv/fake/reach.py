@@ -48,7 +48,7 @@ def run_command(host: Hypervisor, given: Given, call: Call) -> list[Row]:
         return []
     argv, folder, disk = given["Argv"], given["WorkingDirectory"], host.disk_of(vm).content
     try:
-        with host.unlocked():
+        with host.unlocked(call.ended):
             done = host.guests.run(disk, argv, folder, marks_of(mark), given["TimeoutSeconds"])
     except OSError as error:
         raise tzar_error(

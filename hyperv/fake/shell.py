@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 
 from hyperv.fake.binding import bind
-from hyperv.fake.call import Call, EndedError
+from hyperv.fake.call import Call
 from hyperv.fake.declared import Function, UnreadableError, read_functions
 from hyperv.fake.functions import HANDLERS
-from hyperv.fake.hypervisor import Hypervisor
+from hyperv.fake.hypervisor import EndedError, Hypervisor
 from hyperv.fake.records import Record, ScriptError, cmdlet_error, refused_by_system
 from hyperv.lane_rules import changes_nothing
 from hyperv.program import Program
@@ -136,6 +136,8 @@ class Shell:
         if failure is not None:
             raise failure
         with host.lock:
+            if self._ended.is_set():
+                raise EndedError
             try:
                 return list(handler(host, given, call))
             except OSError as error:

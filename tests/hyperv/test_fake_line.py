@@ -1,5 +1,7 @@
 """The line to the fake host: what breaks between a lane and the host, and what the lane makes of it."""
 
+import secrets
+import sys
 import threading
 
 import pytest
@@ -13,8 +15,9 @@ from hyperv.lane_rules import Trouble
 from hyperv.lanes import Lanes
 from hyperv.messages import Line, Request, definition, read_reply
 from hyperv.program import Program, shipped_functions
+from tzar_agent.tree import marked
 
-FLEET = "f" * 32
+FLEET = secrets.token_hex(16)
 TEMPLATE = "C:\\tzar\\template.vhdx"
 PATIENCE_S = 30.0
 PROGRAM = Program(shipped_functions())
@@ -145,6 +148,20 @@ def test_a_host_that_loses_its_power_is_unreachable_and_comes_back_with_its_vms_
     rows = call(lane, "Get-TzarWorkerVM")
     assert [(row["Name"], row["State"], row["Incarnation"]) for row in rows] == [("vm-1", "Off", 3), ("vm-2", "Off", 0)]
     assert call(lane, "Start-TzarWorkerVM", Name="vm-1", Incarnation=4)[0]["State"] == "Running"
+
+
+def test_what_runs_in_a_guest_ends_with_the_power_of_its_host(host, lane):
+    make(lane, "vm-1")
+    call(lane, "Start-TzarWorkerVM", Name="vm-1")
+    argv = [sys.executable, "-c", "import threading; threading.Event().wait(600)"]
+    account = {"User": "Administrator", "Password": "Password1!"}
+    waiting = in_background(call, lane, "Invoke-TzarWorkerCommand", Name="vm-1", Argv=argv, **account)
+    wait_until(lambda: marked(FLEET, "vm-1"), "the command runs")
+    host.lose_power()
+    outcome = waiting()
+    assert isinstance(outcome, HyperVError)
+    assert outcome.unreachable
+    assert marked(FLEET) == []
 
 
 def test_a_host_that_is_down_takes_no_new_connection(host):
