@@ -15,16 +15,16 @@ function Get-TzarWorkerVM {
     $ours = @(Get-TzarMarkedVM | Where-Object {
             $_.Mark -and $_.Mark.Fleet -ceq $Fleet -and (-not $Name -or (Test-TzarSameName $_.Mark.Name $Name))
         })
-    if (-not $ours.Count) { return }
+    $list = Get-TzarCheckpointList -Among $ours
     $checkpoints = @{}
-    foreach ($checkpoint in @(Hyper-V\Get-VMSnapshot -VM @($ours | ForEach-Object { $_.VM }) -ErrorAction Stop | Sort-Object -Property CreationTime)) {
+    foreach ($checkpoint in @($list.Checkpoints | Sort-Object -Property CreationTime)) {
         $owner = "$($checkpoint.VMId)"
         $checkpoints[$owner] = @($checkpoints[$owner] | Where-Object { $_ }) + [pscustomobject]@{
             Name = $checkpoint.Name; Id = "$($checkpoint.Id)"; CreatedAt = ConvertTo-TzarUnixTime -Time $checkpoint.CreationTime
         }
     }
     $sizes = @{}
-    foreach ($one in $ours) {
+    foreach ($one in $list.VMs) {
         $vm = $one.VM
         $place = $vm.Path.TrimEnd('\')
         $cut = $place.LastIndexOf('\')

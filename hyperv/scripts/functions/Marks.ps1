@@ -72,6 +72,32 @@ function Get-TzarMarkedVM {
     }
 }
 
+function Get-TzarCheckpointList {
+    <#
+    .SYNOPSIS
+    The checkpoints of these VMs (as Get-TzarMarkedVM gives them), in one call, and those of the VMs that are there: VMs, Checkpoints.
+
+    .DESCRIPTION
+    Another lane may remove a VM between the two calls. It is left out then; any other error is thrown.
+    #>
+    param([AllowEmptyCollection()] [object[]] $Among)
+    $left = @($Among)
+    for ($try = 1; $left.Count; $try++) {
+        try {
+            $checkpoints = @(Hyper-V\Get-VMSnapshot -VM @($left | ForEach-Object { $_.VM }) -ErrorAction Stop)
+            return [pscustomobject]@{ VMs = $left; Checkpoints = $checkpoints }
+        }
+        catch {
+            $failure = $_
+            $there = @(Hyper-V\Get-VM -ErrorAction Stop | ForEach-Object { "$($_.Id)" })
+            $before = $left.Count
+            $left = @($left | Where-Object { "$($_.VM.Id)" -in $there })
+            if ($left.Count -eq $before -or $try -ge 5) { throw $failure }
+        }
+    }
+    [pscustomobject]@{ VMs = @(); Checkpoints = @() }
+}
+
 function Select-TzarVM {
     <#
     .SYNOPSIS

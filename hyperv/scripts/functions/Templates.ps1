@@ -32,13 +32,11 @@ function Assert-TzarCloneable {
     if ($Template -notmatch $endings) {
         throw (New-TzarError -Id TzarBadPath -Category InvalidArgument -Target $Template -Message "The template '$Template' is no disk for a VM of generation $Generation. Name a .vhdx.")
     }
-    $others = @($Among | Where-Object { -not $_.Mark } | ForEach-Object { $_.VM })
-    if ($others.Count) {
-        foreach ($checkpoint in @(Hyper-V\Get-VMSnapshot -VM $others -ErrorAction Stop)) {
-            if (@($checkpoint.HardDrives | Where-Object { $_.Path -eq $Template }).Count) {
-                throw (New-TzarError -Id TzarTemplateHasCheckpoints -Target $Template -Message (
-                    "The template '$Template' lies under the checkpoint '$($checkpoint.Name)' of VM '$($checkpoint.VMName)', so it is not what that VM is now. Remove the VM's checkpoints, or remove the VM."))
-            }
+    $others = @($Among | Where-Object { -not $_.Mark })
+    foreach ($checkpoint in (Get-TzarCheckpointList -Among $others).Checkpoints) {
+        if (@($checkpoint.HardDrives | Where-Object { $_.Path -eq $Template }).Count) {
+            throw (New-TzarError -Id TzarTemplateHasCheckpoints -Target $Template -Message (
+                "The template '$Template' lies under the checkpoint '$($checkpoint.Name)' of VM '$($checkpoint.VMName)', so it is not what that VM is now. Remove the VM's checkpoints, or remove the VM."))
         }
     }
     Assert-TzarChain -Disk $Template -Template $Template -Name ''

@@ -31,8 +31,10 @@ while ($null -ne ($line = [Console]::In.ReadLine())) {
     $text = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String($line))
     try { $reply = @{ value = @(. ([scriptblock]::Create($text)) 3>$null 4>$null 6>$null); error = $null } }
     catch {
-        $cmdlet = if ($_.InvocationInfo -and $_.InvocationInfo.MyCommand) { $_.InvocationInfo.MyCommand.Name } else { '' }
-        $reply = @{ value = @(); error = @{ id = "$($_.FullyQualifiedErrorId)"; message = $_.Exception.Message; cmdlet = $cmdlet } }
+        $where = $_.InvocationInfo
+        $cmdlet = if ($where -and $where.MyCommand) { $where.MyCommand.Name } else { '' }
+        $problem = @{ id = "$($_.FullyQualifiedErrorId)"; message = $_.Exception.Message; cmdlet = $cmdlet }
+        $reply = @{ value = @(); error = $problem }
     }
     $json = [Text.Encoding]::UTF8.GetBytes((ConvertTo-Json -InputObject $reply -Depth 6 -Compress))
     [Console]::Out.WriteLine('REPLY:' + [Convert]::ToBase64String($json))
@@ -130,30 +132,38 @@ class LabHost:
         self.shell.run(SETUP)
         shutil.copytree(SCRIPTS, self.state / "host" / "C" / "scripts")
         shutil.copytree(self.state, self._pristine, symlinks=True)
-        self.set_faults({})
-
-    def boot_nothing(self) -> None:
-        """From now on, and until the host is renewed, VMs run with a process in them that does nothing: that is cheap."""
-        idle = self.state / "idle.py"
-        idle.write_text("import signal\n\nsignal.pause()\n")
-        self.run(f"[Environment]::SetEnvironmentVariable('TZAR_LAB_GUEST_PY', '{idle}')")
+        # What VMs run until a test needs a guest that answers: the lab's own take a second of a processor to boot.
+        self._idle = folder / "idle.py"
+        self._idle.write_text("import signal\n\nsignal.pause()\n")
+        self.renew()
 
     def renew(self) -> None:
         (self.state / "faults.json").unlink(missing_ok=True)
-        self.run("[Environment]::SetEnvironmentVariable('TZAR_LAB_GUEST_PY', $null)")
         self.run("Get-VM | Where-Object { $_.State -ne 'Off' } | Stop-VM -TurnOff -Force")
-        for path in self.state.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        shutil.copytree(self._pristine, self.state, symlinks=True, dirs_exist_ok=True)
+        # Files of the pristine host, but for what no test writes to: the template's content and the scripts.
+        for folder in ("", "disks", "host/C"):
+            for path in (self.state / folder).iterdir():
+                if path.is_file():
+                    path.unlink()
+                elif not (self._pristine / folder / path.name).exists():
+                    shutil.rmtree(path)
+            for path in (self._pristine / folder).iterdir():
+                if path.is_file():
+                    shutil.copy2(path, self.state / folder / path.name)
+        shutil.rmtree(self.state / "host" / "C" / "tzar")
+        shutil.copytree(self._pristine / "host" / "C" / "tzar", self.state / "host" / "C" / "tzar")
         self.set_faults({})
+        self._run_in_guests(self._idle)
+
+    def _run_in_guests(self, program: Path | None) -> None:
+        value = f"'{program}'" if program else "$null"
+        self.run(f"[Environment]::SetEnvironmentVariable('TZAR_LAB_GUEST_PY', {value})")
 
     def restart_shell(self) -> None:
         """Ends PowerShell in the middle of what it does, and starts another."""
         self.shell.close()
         self.shell = Shell(self.state)
+        self._run_in_guests(self._idle)
 
     def close(self) -> None:
         try:
@@ -189,6 +199,15 @@ class LabHost:
     def vms(self) -> dict[str, dict[str, Any]]:
         return {vm["Name"]: vm for vm in self.call("Get-TzarWorkerVM", Fleet=FLEET)}
 
+    def protect_template(self, *, is_on: bool) -> None:
+        self.run(f"Set-ItemProperty '{TEMPLATE}' -Name IsReadOnly -Value {quote(is_on)}")
+
+    def write_to_template(self) -> None:
+        """As somebody who mounts it and looks around: its clones are orphans from then on."""
+        self.protect_template(is_on=False)
+        self.run(f"Mount-VHD '{TEMPLATE}'; Dismount-VHD '{TEMPLATE}'")
+        self.protect_template(is_on=True)
+
     def set_faults(self, faults: dict[str, Any]) -> None:
         (self.state / "faults.json").write_text(json.dumps({"boot": {"delay_s": 0.05}} | faults))
 
@@ -205,7 +224,8 @@ class LabHost:
             time.sleep(0.02)
 
     def boot(self, name: str = "tzar-01") -> None:
-        """Starts a VM of the fleet and waits until its guest answers."""
+        """Starts a VM of the fleet and waits until its guest answers. From then on all guests are the lab's own."""
+        self._run_in_guests(None)
         self.on("Start-TzarWorkerVM", name=name)
         self.until(lambda: self.vms()[name]["Heartbeat"].startswith("Ok"), "the guest's heartbeat")
 

@@ -5,7 +5,7 @@ import json
 
 def test_a_checkpoint_of_a_running_vm_holds_its_memory_and_of_one_that_is_off_its_disk(host):
     host.make(Count=2)
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     (warm,) = host.on("Checkpoint-TzarWorkerVM", CheckpointName="parked")
     (cold,) = host.on("Checkpoint-TzarWorkerVM", name="tzar-02", CheckpointName="parked")
     assert (warm["WithMemory"], cold["WithMemory"]) == (True, False)
@@ -14,7 +14,7 @@ def test_a_checkpoint_of_a_running_vm_holds_its_memory_and_of_one_that_is_off_it
 
 def test_a_restored_vm_runs_under_the_new_incarnation(host):
     (made,) = host.make()
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="parked")
     host.on("Restart-TzarWorkerVM", "-TurnOff", Incarnation=7)
     (restored,) = host.on("Restore-TzarWorkerVM", CheckpointName="parked", Incarnation=8)
@@ -35,7 +35,7 @@ def test_a_cold_checkpoint_is_booted_after_its_restore(host):
 
 def test_a_missing_checkpoint_is_an_error_and_nothing_happens(host, refused):
     host.make()
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="parked [1]")
     before = host.raw()["state.json"]
     for name in ("parked *", "parked 1", "PARKED [1]", ""):
@@ -67,12 +67,11 @@ def test_people_who_set_production_checkpoints_get_one_with_memory_all_the_same(
 def test_nothing_is_restored_onto_a_template_that_changed(host, refused):
     host.make()
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="fresh")
-    unlock = f"Set-ItemProperty '{host.template}' -Name IsReadOnly -Value"
-    host.run(f"{unlock} $false; Mount-VHD '{host.template}'; Dismount-VHD '{host.template}'")
+    host.write_to_template()
     before = host.raw()["state.json"]
-    with refused("TzarTemplateWritable"):
-        host.on("Restore-TzarWorkerVM", CheckpointName="fresh")
-    host.run(f"{unlock} $true")
     with refused("TzarTemplateChanged"):
+        host.on("Restore-TzarWorkerVM", CheckpointName="fresh")
+    host.protect_template(is_on=False)
+    with refused("TzarTemplateWritable"):
         host.on("Restore-TzarWorkerVM", CheckpointName="fresh")
     assert json.loads(host.raw()["state.json"])["Vms"] == json.loads(before)["Vms"]

@@ -3,15 +3,13 @@
 import base64
 import hashlib
 
-import pytest
-
 USER = {"User": "Administrator", "Password": "Password1!"}
 
 
 def in_guest(host, text):
     return host.run(
-        "$s = New-Object System.Security.SecureString; 'Password1!'.ToCharArray() | ForEach-Object { $s.AppendChar($_) }; "
-        f"Invoke-Command -VMName tzar-01 -Credential (New-Object pscredential 'Administrator', $s) -ScriptBlock {{ {text} }}"
+        "$c = New-Object pscredential 'Administrator', (ConvertTo-SecureString 'Password1!' -AsPlainText -Force); "
+        f"Invoke-Command -VMName tzar-01 -Credential $c -ScriptBlock {{ {text} }}"
         ' | ForEach-Object { "$_" }'
     )
 
@@ -60,9 +58,7 @@ def test_arguments_reach_a_program_as_they_were_given(guest):
 
 
 def test_a_command_that_lasts_too_long_is_ended_with_all_it_started(guest):
-    code, _, _, timed_out = run(
-        guest, "cmd.exe", "/c", 'powershell.exe -Command "Start-Sleep -Seconds 600"', TimeoutSeconds=1
-    )
+    *_, timed_out = run(guest, "cmd.exe", "/c", 'powershell.exe -Command "Start-Sleep -Seconds 600"', TimeoutSeconds=1)
     assert timed_out
     # One PowerShell is that of the question itself.
     assert in_guest(guest, "Get-Process | ForEach-Object Name") == ["powershell"]
@@ -148,7 +144,7 @@ def test_a_guest_is_given_its_address_and_the_time_in_one_session(guest):
     guest.on("Set-TzarWorkerGuest", **USER, Address="192.168.77.11", PrefixLength=24)
     addresses = in_guest(
         guest,
-        "Get-NetIPAddress -AddressFamily IPv4 | Where-Object { $_.PrefixOrigin -eq 'Manual' } | ForEach-Object IPAddress",
+        "Get-NetIPAddress -AddressFamily IPv4 | Where-Object PrefixOrigin -eq Manual | ForEach-Object IPAddress",
     )
     routes = in_guest(
         guest, "Get-NetRoute | Where-Object { $_.DestinationPrefix -eq '0.0.0.0/0' } | ForEach-Object NextHop"

@@ -13,9 +13,9 @@ def check(host, *switches, **more):
 
 
 def test_a_host_is_prepared_once(host):
-    assert initialize(host, "-Nat") == {part: "made" for part in ("switch", "address", "nat", "firewall", "folder")}
+    assert initialize(host, "-Nat") == dict.fromkeys(("switch", "address", "nat", "firewall", "folder"), "made")
     before = host.raw()
-    assert initialize(host, "-Nat") == {part: "there" for part in ("switch", "address", "nat", "firewall", "folder")}
+    assert initialize(host, "-Nat") == dict.fromkeys(("switch", "address", "nat", "firewall", "folder"), "there")
     assert host.raw() == before
     (alias,) = host.run("(Get-NetFirewallRule -Name tzar-actors-tzar | Get-NetFirewallInterfaceFilter).InterfaceAlias")
     assert alias == "vEthernet (tzar)", "the rule holds on the switch alone"
@@ -27,7 +27,8 @@ def test_what_differs_is_changed_and_what_people_made_is_kept(host):
     changed = initialize(host, "-Nat", PrefixLength=25, Port=7777)
     assert changed == {"switch": "there", "address": "changed", "nat": "made", "firewall": "changed", "folder": "there"}
     addresses = host.run(
-        "Get-NetIPAddress -InterfaceAlias 'vEthernet (tzar)' | ForEach-Object { \"$($_.IPAddress)/$($_.PrefixLength)\" } | Sort-Object"
+        "Get-NetIPAddress -InterfaceAlias 'vEthernet (tzar)' | "
+        'ForEach-Object { "$($_.IPAddress)/$($_.PrefixLength)" } | Sort-Object'
     )
     assert addresses == ["10.1.1.1/24", "192.168.77.1/25"]
     assert host.run("Get-NetNat | ForEach-Object InternalIPInterfaceAddressPrefix") == ["192.168.77.0/25"]
@@ -81,7 +82,7 @@ def test_a_host_that_is_ready_passes_every_check_that_can_be_made(host):
         )
     }
     assert [one for one in checks.values() if one["Ok"] is False] == []
-    # The lab's PowerShell tells neither the account's groups nor WinRM's quotas: what cannot be seen is not said to be well.
+    # The lab tells neither the account's groups nor WinRM's quotas: what cannot be seen is not said to be well.
     unseen = {name: one for name, one in checks.items() if one["Ok"] is None}
     assert {name.split()[0] for name in unseen} == {"rights", "quota"}
     assert all(one["Found"] and one["Cure"] for one in unseen.values())
@@ -89,7 +90,7 @@ def test_a_host_that_is_ready_passes_every_check_that_can_be_made(host):
 
 
 def test_each_check_that_fails_says_what_was_found_and_the_cure(host):
-    host.run(f"Set-ItemProperty '{host.template}' -Name IsReadOnly -Value $false")
+    host.protect_template(is_on=False)
     (now,) = host.run("ConvertTo-TzarUnixTime -Time ([datetime]::UtcNow)")
     asked = NETWORK | {
         "Folder": r"C:\tzar\new\deep",

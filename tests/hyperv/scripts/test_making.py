@@ -63,7 +63,7 @@ def test_a_vm_can_be_of_generation_1_with_dynamic_memory(host):
         1 << 30,
         2 << 30,
     )
-    host.boot()
+    host.on("Start-TzarWorkerVM")
 
 
 def test_secure_boot_can_be_off(host):
@@ -108,7 +108,8 @@ def test_a_second_run_makes_only_what_is_missing(host):
 def test_a_second_run_mends_the_settings_of_a_vm_that_is_off(host):
     host.make()
     host.run(
-        "Set-VM tzar-01 -CheckpointType Production -AutomaticCheckpointsEnabled $true -ProcessorCount 1 -AutomaticStopAction Save"
+        "Set-VM tzar-01 -CheckpointType Production -AutomaticCheckpointsEnabled $true -ProcessorCount 1; "
+        "Set-VM tzar-01 -AutomaticStopAction Save"
     )
     host.run("Disable-VMIntegrationService -VMName tzar-01 -Name 'Guest Service Interface'")
     host.run("Disconnect-VMNetworkAdapter -VMName tzar-01")
@@ -158,7 +159,7 @@ def test_names_that_differ_in_little_have_places_of_their_own(host):
 @pytest.mark.parametrize("name", ["", " a", "a ", "a\nb", "x" * 101])
 def test_a_name_that_no_vm_can_bear_is_refused(host, name):
     before = host.raw()
-    with pytest.raises(Exception, match="cannot be a VM's name|Cannot bind|Cannot validate"):
+    with pytest.raises(Exception, match=r"cannot be a VM's name|Cannot bind|Cannot validate"):
         host.make(Name=[name])
     assert host.raw() == before
 
@@ -166,7 +167,7 @@ def test_a_name_that_no_vm_can_bear_is_refused(host, name):
 def test_too_little_memory_is_refused_with_the_arithmetic(host, refused):
     host.make(Count=2)
     host.run(
-        "$null = New-VM other -MemoryStartupBytes 4GB -NewVHDPath C:\\tzar\\other.vhdx -NewVHDSizeBytes 1GB; Start-VM other"
+        "$null = New-VM other -MemoryStartupBytes 4GB -NewVHDPath C:\\tzar\\o.vhdx -NewVHDSizeBytes 1GB; Start-VM other"
     )
     before = host.raw()
     with refused(
@@ -200,22 +201,20 @@ def test_a_missing_template_is_refused(host, refused):
 
 
 def test_a_writable_template_is_refused(host, refused):
-    host.run(f"Set-ItemProperty '{host.template}' -Name IsReadOnly -Value $false")
+    host.protect_template(is_on=False)
     with refused("TzarTemplateWritable", "IsReadOnly -Value $true"):
         host.make()
     assert host.is_clean()
 
 
 def test_a_template_under_somebodys_checkpoint_is_refused(host, refused):
-    host.run(
-        f"$t = '{host.template}'; Set-ItemProperty $t -Name IsReadOnly -Value $false; $null = New-VM maker -Generation 2 -VHDPath $t; Checkpoint-VM maker -SnapshotName before"
-    )
-    host.run(f"Set-ItemProperty '{host.template}' -Name IsReadOnly -Value $true")
+    host.protect_template(is_on=False)
+    host.run(f"$null = New-VM maker -Generation 2 -VHDPath '{host.template}'; Checkpoint-VM maker -SnapshotName before")
+    host.protect_template(is_on=True)
     with refused("TzarTemplateHasCheckpoints", "'before' of VM 'maker'"):
         host.make()
-    (leaf,) = host.run(
-        "(Get-VMHardDiskDrive maker).Path; Set-ItemProperty (Get-VMHardDiskDrive maker).Path -Name IsReadOnly -Value $true"
-    )
+    (leaf,) = host.run("(Get-VMHardDiskDrive maker).Path")
+    host.run(f"Set-ItemProperty '{leaf}' -Name IsReadOnly -Value $true")
     with refused("TzarTemplateHasCheckpoints", "the disk of a checkpoint"):
         host.make(Template=leaf)
 

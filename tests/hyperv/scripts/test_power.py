@@ -39,16 +39,19 @@ def test_a_saved_vm_is_booted_without_its_old_memory(host):
     host.boot()
     host.run("Save-VM tzar-01")
     host.on("Start-TzarWorkerVM")
-    (resumed,) = host.run(
-        "[TzarLab.GuestFolder]::Read((Get-VM tzar-01).VMId, 'console.log') -split '\\n' | Select-String resum | Measure-Object | ForEach-Object { $_.Count }"
-    )
-    assert (resumed, host.vms()["tzar-01"]["Incarnation"]) == (0, 2)
+
+    def log():
+        return host.run("[TzarLab.GuestFolder]::Read((Get-VM tzar-01).VMId, 'console.log')")[0]
+
+    host.until(lambda: log().count("boot of tzar-01") == 2, "the second boot")
+    assert "resumed" not in log()
+    assert host.vms()["tzar-01"]["Incarnation"] == 2
 
 
 @pytest.mark.parametrize("verb", ["Start-TzarWorkerVM", "Restart-TzarWorkerVM"])
 def test_nothing_boots_on_a_template_that_is_writable_or_gone(host, refused, verb):
     host.make()
-    host.run(f"Set-ItemProperty '{host.template}' -Name IsReadOnly -Value $false")
+    host.protect_template(is_on=False)
     with refused("TzarTemplateWritable"):
         host.on(verb)
     host.run(f"Move-Item '{host.template}' C:\\tzar\\elsewhere.vhdx")
@@ -59,9 +62,7 @@ def test_nothing_boots_on_a_template_that_is_writable_or_gone(host, refused, ver
 
 def test_nothing_boots_on_a_template_that_was_written_to(host, refused):
     host.make()
-    host.run(
-        f"$t = '{host.template}'; Set-ItemProperty $t -Name IsReadOnly -Value $false; Mount-VHD $t; Dismount-VHD $t; Set-ItemProperty $t -Name IsReadOnly -Value $true"
-    )
+    host.write_to_template()
     with refused(
         "TzarTemplateChanged",
         host.template,
@@ -76,7 +77,7 @@ def test_nothing_boots_on_a_template_that_was_written_to(host, refused):
         host.make()
     assert host.vms() == {}
     (made,) = host.make()
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     assert made["Incarnation"] == 0
 
 
@@ -135,7 +136,7 @@ def test_a_restart_is_a_new_incarnation_of_the_same_vm(host):
 
 def test_a_removal_leaves_nothing_of_the_vm(host):
     host.make(Count=2)
-    host.boot()
+    host.on("Start-TzarWorkerVM")
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="warm")
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="later")
     host.on("Stop-TzarWorkerVM", "-TurnOff")
@@ -200,7 +201,7 @@ def test_the_status_is_as_few_calls_for_many_vms_as_for_one(host):
         host.vms()
         return time.monotonic() - started
 
-    slow = {"slow": {cmdlet: 0.2 for cmdlet in ("Get-VM", "Get-VMSnapshot", "Get-VHD", "Get-VMHardDiskDrive")}}
+    slow = {"slow": dict.fromkeys(("Get-VM", "Get-VMSnapshot", "Get-VHD", "Get-VMHardDiskDrive"), 0.2)}
     host.make()
     host.set_faults(slow)
     of_one = seconds()
@@ -210,6 +211,18 @@ def test_the_status_is_as_few_calls_for_many_vms_as_for_one(host):
     assert len(host.vms()) == 8
     # One call more for each VM would be 1.4 s.
     assert seconds() < of_one + 0.9
+
+
+def test_a_vm_that_is_removed_while_the_status_is_asked_for_is_left_out(host):
+    host.make(Count=3)
+    (left,) = host.run(
+        "$seen = @(Get-TzarMarkedVM); Remove-VM tzar-02 -Force; "
+        "$list = Get-TzarCheckpointList -Among $seen; ($list.VMs | ForEach-Object { $_.Mark.Name }) -join ' '"
+    )
+    assert left == "tzar-01 tzar-03"
+    host.fail_once("Get-VMSnapshot")
+    with pytest.raises(Exception, match="made up"):
+        host.vms()
 
 
 def test_a_host_that_cannot_be_asked_is_an_error_and_not_an_empty_list(host):
