@@ -36,7 +36,7 @@ __all__ = [
 
 LAB = Path(os.environ.get("TZAR_HYPERV_LAB") or Path(__file__).parents[3] / "shared" / "hyperv-lab")
 PATIENCE_S = 60.0
-USER, PASSWORD = "Administrator", "s3cret-Passw0rd/lab"
+USER, PASSWORD = "Administrator", f"s3cret/{os.urandom(8).hex()}"  # no other run on this machine has it
 
 needs_lab = pytest.mark.skipif(
     not (LAB / "pwsh").exists() or not sys.platform.startswith("linux"),

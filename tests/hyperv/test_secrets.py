@@ -4,6 +4,7 @@ import datetime
 import io
 import ipaddress
 import logging
+import os
 import threading
 import traceback
 
@@ -23,7 +24,7 @@ from tzar_actors.errors import ConfigError
 
 pytestmark = needs_lab
 PATIENCE_S = 60.0
-GUESTS = "guests-pa55word"
+GUESTS = f"guests-{os.urandom(8).hex()}"
 SECRET, LONG_SECRET = Secret(GUESTS), Secret(GUESTS * 20_000)  # the values of names in a traceback's lines are logged
 
 
