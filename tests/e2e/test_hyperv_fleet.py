@@ -69,7 +69,12 @@ def server(host, tmp_path):
 
 
 @pytest.fixture
-def fleet(host, server, tmp_path, monkeypatch):
+def before(host):
+    return traces(host)
+
+
+@pytest.fixture
+def fleet(host, server, before, tmp_path, monkeypatch):
     for name, (user, password) in {"HV01": (USER, PASSWORD), "GUEST": GUEST_ACCOUNT}.items():
         monkeypatch.setenv(f"TZAR_HYPERV_{name}_USER", user)
         monkeypatch.setenv(f"TZAR_HYPERV_{name}_PASSWORD", password)
@@ -103,9 +108,8 @@ def fleet(host, server, tmp_path, monkeypatch):
 @pytest.mark.promise(4, "ladder")
 @pytest.mark.promise(5, "host faults burn nothing")
 def test_each_game_has_one_outcome_whatever_its_vms_and_their_host_do_and_nothing_is_left(
-    host, server, fleet, tmp_path
+    host, server, before, fleet, tmp_path
 ):
-    before = traces(host)
     genomes = [bytes([number >= GAMES - LATE, number]) for number in range(GAMES)]
     futures = [fleet.submit(genome, seed=3, key=f"game-{number}") for number, genome in enumerate(genomes)]
     told = Counter()
@@ -148,7 +152,7 @@ def test_each_game_has_one_outcome_whatever_its_vms_and_their_host_do_and_nothin
         assert driver.status() == {}
     finally:
         driver.close()
-    assert traces(host) == before
+    assert traces(host) ^ before == set()
 
 
 def fall_and_come_back(fleet, fall, vm, rung):
@@ -177,15 +181,12 @@ def count(fleet, event, **fields):
 
 
 def traces(host):
-    """What there is of VMs on the host: its records, and all files but those that say what went on."""
+    """What there is on the host: its VMs and switches, and all files but those that say what goes on."""
     document = json.loads((host.folder / "state.json").read_text(encoding="utf-8"))
+    things = {f"{kind} {each['Id']}" for kind in ("Vms", "Switches") for each in document[kind]}
     passing = {"state.json", "state.lock", "net.json", "net.lock", "faults.json"}
-    files = sorted(
-        str(path.relative_to(host.folder))
-        for path in host.folder.rglob("*")
-        if path.name not in passing and "Temp" not in path.parts
-    )
-    return document["Vms"], document["Switches"], files
+    files = (path for path in host.folder.rglob("*") if path.is_file() and "Temp" not in path.parts)
+    return things | {str(path.relative_to(host.folder)) for path in files if path.name not in passing}
 
 
 def processes_of(host):
