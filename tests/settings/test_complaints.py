@@ -63,7 +63,10 @@ def test_a_section_that_is_no_table_says_so():
 
 
 def test_an_unknown_driver_names_the_known_ones():
-    text = 'hosts[0].driver: "hyperw" is not allowed; the nearest known is hyperv; allowed: "local", "hyperv", "hyperv-fake"'
+    text = (
+        'hosts[0].driver: "hyperw" is not allowed; the nearest known is hyperv; '
+        'allowed: "local", "hyperv", "hyperv-fake"'
+    )
     assert complaint({"hosts": [{"driver": "hyperw"}]}) == text
 
 
