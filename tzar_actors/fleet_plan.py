@@ -41,5 +41,9 @@ def host_plans(settings: Settings) -> Iterator[HostPlan]:
         match host.driver:
             case "local":
                 yield HostPlan(host, vms, settings.fleet.orphan_s, checkpoint="")
+            case "hyperv-fake":  # its guests are processes of this machine, as local VMs are
+                yield HostPlan(host, vms, settings.fleet.orphan_s, host.hyperv.checkpoint or "")
+            case "hyperv":
+                yield HostPlan(host, vms, None, host.hyperv.checkpoint or "")
             case _:
                 assert_never(host.driver)

@@ -82,7 +82,8 @@ def test_a_host_that_cannot_be_asked_opens_the_breaker_also_for_what_happened_ju
 
 def test_a_host_that_answers_again_and_has_lost_no_vm_works():
     host = a_host()
-    assert steps(host, HostAnswered(20.0, "no route"), HostAnswered(27.0))[2:] == [CloseBreaker(7.0)]
+    assert steps(host, HostAnswered(20.0, "no route"), HostAnswered(27.0))[2:] == [AskHost()]
+    assert host.step(HostAnswered(27.1)) == [CloseBreaker(27.1 - 20.0)]
     assert host.step(VmFell(30.0, "a", "off")) == [CountFailure("a", "off")]
 
 
@@ -94,6 +95,16 @@ def test_calls_that_are_never_answered_open_the_breaker_from_when_the_last_of_th
     assert host.step(CallsStuck(151.0, 31.0, "18 of them")) == [], "it is open already"
     assert host.step(VmFell(151.0, "a", "start: no answer")) == [ExcuseFailure("a", "start: no answer")]
     assert steps(host, BootAsked(152.0, "a"), HostAnswered(153.0)) == [Admit("a")], "it has its trial like any other"
+
+
+@pytest.mark.promise(5, "host faults burn nothing")
+def test_vms_that_are_seen_to_be_off_when_their_host_answers_again_fell_with_it():
+    host = a_host()
+    steps(host, HostAnswered(20.0, "no route"), HostAnswered(27.0))
+    fell_since = steps(host, VmFell(27.05, "a", "off"), VmFell(27.05, "b", "off"), HostAnswered(27.1))
+    assert fell_since == [ExcuseFailure("a", "off"), ExcuseFailure("b", "off")]
+    assert host.step(BootAsked(28.0, "a")) == [Admit("a")]
+    assert host.step(VmCame(30.0, "a")) == [CloseBreaker(10.0)]
 
 
 def an_open_host():

@@ -18,6 +18,7 @@ from tzar_actors.demo.campaign import Plan
 from tzar_actors.demo.policy import RANDOM_GENOME
 from tzar_actors.demo.run import Options, configuration, first_game_at, run
 from tzar_actors.errors import SupervisorError
+from tzar_actors.settings import Settings
 
 PLAN = Plan(generations=2, population=6, games=1, candidates=1, validation_games=1, held_out_games=1)
 
@@ -133,6 +134,16 @@ def test_keep_leaves_the_fleets_folder_and_says_where(pretended_fleet, folders):
     _, seen = play(place, keep=True)
     assert list(temporary.iterdir()) == [place.path.parent]
     assert str(place.path.parent) in seen
+
+
+@pytest.mark.parametrize("driver", list(command.Driver))
+def test_the_fleet_is_one_of_the_driver_that_was_asked_for(pretended_fleet, folders, monkeypatch, driver):
+    place = Place(pretended_fleet(fitness))
+    monkeypatch.setattr("tzar_actors.launch", place.launch, raising=False)
+    options = ["--driver", driver, "--vms", "3", "--generations", "2", "--population", "6", "--games", "1"]
+    assert CliRunner().invoke(cli(), options).exit_code == 0
+    (host,) = Settings.model_validate(place.config).hosts
+    assert (host.driver, host.vms) == (driver, 3)
 
 
 def test_paths_of_windows_survive_in_the_configuration():

@@ -219,9 +219,10 @@ def test_every_script_that_is_run_by_name_is_there():
                 compile((ROOT / script).read_text(encoding="utf-8"), script, "exec")
 
 
-def test_a_small_demo_runs_to_its_end(tmp_path):
+@pytest.mark.parametrize("driver", ["local", "hyperv-fake"])
+def test_a_small_demo_runs_to_its_end(tmp_path, driver):
     pytest.importorskip("vizdoom")
-    small = ["--generations", "2", "--population", "4", "--games", "1", "--vms", "2", "--json"]
+    small = ["--driver", driver, "--generations", "2", "--population", "4", "--games", "1", "--vms", "2", "--json"]
     done = run([*TZAR, "demo", *small], tmp_path)
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["submitted"] == sum(summary["outcomes"].values())

@@ -39,8 +39,8 @@ def right_fitness(genome: bytes) -> float:
     return sum(scores) / len(scores)
 
 
-@pytest.fixture
-def fleet(tmp_path, monkeypatch):
+@pytest.fixture(params=["local", "hyperv-fake"])
+def fleet(request, tmp_path, monkeypatch):
     (tmp_path / "game_to_kill.py").write_text(EVALUATOR)
     monkeypatch.setattr(launcher, "SUPERVISOR_ARGV", (sys.executable, str(HERE / "dying_supervisor.py")))
     config = {
@@ -52,7 +52,7 @@ def fleet(tmp_path, monkeypatch):
             "max_attempts": 20,
             "time_limit_s": 30.0,
         },
-        "hosts": [{"vms": VMS}],
+        "hosts": [{"vms": VMS, "driver": request.param}],
         "recovery": {"restarts": 100, "first_delay_s": 0.02, "longest_delay_s": 0.5},
         "log": {"level": "DEBUG"},
     }

@@ -63,7 +63,11 @@ def test_a_section_that_is_no_table_says_so():
 
 
 def test_an_unknown_driver_names_the_known_ones():
-    assert complaint({"hosts": [{"driver": "qemuu"}]}) == 'hosts[0].driver: "qemuu" is not allowed; allowed: "local"'
+    text = (
+        'hosts[0].driver: "hyperw" is not allowed; the nearest known is hyperv; '
+        'allowed: "local", "hyperv", "hyperv-fake"'
+    )
+    assert complaint({"hosts": [{"driver": "hyperw"}]}) == text
 
 
 def test_two_hosts_of_one_name_are_named():

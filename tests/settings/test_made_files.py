@@ -1,5 +1,6 @@
 """What is made from the models is in the repository as it would be made now."""
 
+import functools
 import json
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from tzar_actors.cli.config import app
 from tzar_actors.settings import Settings, difference, load, require_evaluator, with_evaluator
 from tzar_actors.settings.reference import configuration_page
-from tzar_actors.settings.template import configuration_toml, evaluator_models, schema_json
+from tzar_actors.settings.template import DRIVERS, configuration_toml, evaluator_models, schema_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
     ("name", "made"),
     [
         ("config/local.toml", configuration_toml),
+        ("config/hyperv.toml", functools.partial(configuration_toml, "hyperv")),
         ("config/tzar.schema.json", schema_json),
         ("docs/configuration.md", configuration_page),
     ],
@@ -29,17 +31,18 @@ def test_the_repository_s_file_is_what_the_models_make(name, made):
     )
 
 
-def test_the_made_configuration_loads_and_is_the_defaults(tmp_path, monkeypatch):
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_made_configuration_loads_and_is_the_defaults(tmp_path, monkeypatch, driver):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "fleet.toml"
-    path.write_text(configuration_toml(), encoding="utf-8")
-    defaults = with_evaluator(Settings.from_mapping({}, folder=tmp_path), "my_game:play")
+    path.write_text(configuration_toml(driver), encoding="utf-8")
+    defaults = with_evaluator(Settings.from_mapping({"hosts": [{"driver": driver}]}, folder=tmp_path), "my_game:play")
     assert difference(load(path), defaults) == []
     assert load(path) == defaults
 
 
-def test_the_made_configuration_names_every_setting():
-    text = configuration_toml()
+def test_the_made_configurations_name_every_setting():
+    text = "".join(map(configuration_toml, DRIVERS))
     for section in Settings.model_json_schema()["$defs"].values():
         for name, schema in section["properties"].items():
             assert f"\n{name} = " in text or f"\n# {name} = " in text or "$ref" in schema, name
@@ -60,7 +63,9 @@ def test_every_setting_has_a_description_and_but_for_the_evaluator_s_a_default()
     for name, section in Settings.model_json_schema()["$defs"].items():
         for key, schema in section["properties"].items():
             assert schema.get("description"), f"{name}.{key}"
-            assert "default" in schema or key in ("target", "argv", "env", "exit_codes"), f"{name}.{key}"
+            assert "default" in schema or key in ("target", "argv", "env", "exit_codes", "winrm_options"), (
+                f"{name}.{key}"
+            )
 
 
 def test_the_schema_is_the_one_that_the_configuration_names():

@@ -1,5 +1,6 @@
 """`tzar demo`: a real game, evolved on a small fleet, with a worker killed in mid-game."""
 
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,15 @@ from rich.console import Console
 __all__ = ["demo"]
 
 
+class Driver(StrEnum):
+    """The drivers whose VMs are processes of this machine."""
+
+    LOCAL = "local"
+    HYPERV_FAKE = "hyperv-fake"
+
+
 def demo(
-    vms: Annotated[int, typer.Option(min=1, max=64, help="Local VMs of the fleet.")] = 4,
+    vms: Annotated[int, typer.Option(min=1, max=64, help="VMs of the fleet, all on this machine.")] = 4,
     generations: Annotated[int, typer.Option(min=1, help="Generations to evolve.")] = 10,
     population: Annotated[int, typer.Option(min=2, help="Genomes in each generation.")] = 24,
     games: Annotated[int, typer.Option(min=1, help="Games of each genome.")] = 3,
@@ -20,6 +28,9 @@ def demo(
     chart: Annotated[
         Path, typer.Option(help="The chart's file. The log is left beside it as events.jsonl.", dir_okay=False)
     ] = Path("tzar-demo/chart.html"),
+    driver: Annotated[
+        Driver, typer.Option(help="hyperv-fake: the Hyper-V driver whole, on a host that is made up in memory.")
+    ] = Driver.LOCAL,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the fleet's state folder as well.")] = False,
 ) -> None:
     """Evolves a policy for a real game on a fleet of local VMs, and kills one of them in mid-game."""
@@ -39,7 +50,7 @@ def demo(
 
     plan = Plan(generations=generations, population=population, games=games, seed=seed)
     try:
-        summary = run(Options(vms, plan, chart, keep), launch, console)
+        summary = run(Options(vms, plan, chart, keep, driver.value), launch, console)
     except (TzarError, OSError) as error:
         Console(stderr=True).print(f"tzar demo: {error}", markup=False)
         raise typer.Exit(1) from error

@@ -227,10 +227,16 @@ class Host:
                 return self._open(at, f"it cannot be asked: {error}", at - _LOOK_BACK_S)
             self.state, self._trial = "open", None
             return []
+        if self.state == "half open":
+            return self._close_if_idle(at)
         if self.state != "open" or at < self._not_before:
             return []
         self.state = "half open"
-        return self._close_if_idle(at) or self._admit()
+        if self._is_idle:
+            # What this answer says of the VMs is only now told to them: those that fell with the host are to say so
+            # before it counts as one that works.
+            return [AskHost()]
+        return self._admit()
 
     def _fell(self, event: VmFell) -> list[HostCommand]:
         at, vm, cause = event.at, event.vm, event.cause
@@ -280,10 +286,13 @@ class Host:
         self._failures.clear()
         return [CloseBreaker(at - self._opened_at), *self._admit()]
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether the host answers, and there is nothing that a trial could show."""
+        return self.state == "half open" and not self._fallen and not self.waiting and self._trial is None
+
     def _close_if_idle(self, at: float) -> list[HostCommand]:
-        """The host answers, and there is nothing that a trial could show."""
-        is_idle = self.state == "half open" and not self._fallen and not self.waiting and self._trial is None
-        return self._close(at) if is_idle else []
+        return self._close(at) if self._is_idle else []
 
     # --- boots
 

@@ -35,16 +35,18 @@ class Options:
     """What the person who typed `tzar demo` wants.
 
     Args:
-        vms: local VMs of the fleet.
+        vms: VMs of the fleet, all on this machine.
         plan: what they play.
         chart: the chart's file; the log comes to lie beside it as `events.jsonl`.
         keep: leave the fleet's state folder as well.
+        driver: what creates and powers the VMs.
     """
 
     vms: int
     plan: Plan
     chart: Path
     keep: bool = False
+    driver: str = "local"
 
     @property
     def log(self) -> Path:
@@ -93,7 +95,7 @@ def run(options: Options, launch: Launch, console: Console) -> Summary:
     options.chart.parent.mkdir(parents=True, exist_ok=True)  # better refused before the games than after them
     with _folder(options, console) as folder:
         config, log = folder / "demo.toml", folder / "events.jsonl"
-        config.write_text(configuration(options.vms, folder / "state", log), encoding="utf-8")
+        config.write_text(configuration(options.vms, folder / "state", log, options.driver), encoding="utf-8")
         try:
             report = _campaign(options, launch, config, console)
         finally:
@@ -115,8 +117,8 @@ def run(options: Options, launch: Launch, console: Console) -> Summary:
     )
 
 
-def configuration(vms: int, state_dir: Path, log: Path) -> str:
-    """The TOML of the demo's fleet."""
+def configuration(vms: int, state_dir: Path, log: Path, driver: str = "local") -> str:
+    """The TOML of the demo's fleet. `driver` is one whose VMs are processes of this machine."""
     # TOML's basic strings are JSON's, Windows' backslashes included.
     return f"""\
 [fleet]
@@ -133,7 +135,7 @@ stall_s = {STALL_S}
 
 [[hosts]]
 name = "local"
-driver = "local"
+driver = "{driver}"
 vms = {vms}
 boots_at_a_time = {vms}
 

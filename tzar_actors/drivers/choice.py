@@ -21,11 +21,22 @@ def make_driver(host: Host, fleet_id: str, state_dir: Path) -> Driver:
         host: its settings.
         fleet_id: the mark of the fleet.
         state_dir: where a driver that keeps its VMs on this machine puts them.
+
+    Raises:
+        ConfigError: credentials that it needs are not there, or a library is not installed.
     """
     match host.driver:
         case "local":
             argv = (host.local.python or sys.executable, "-m", "tzar_agent", "run")
             return LocalDriver(host.name, fleet_id, _folder(host, state_dir), host.local.template, argv)
+        case "hyperv-fake":
+            from tzar_actors.drivers.hyperv_choice import fake_driver
+
+            return fake_driver(host, fleet_id, _fake_folder(host, state_dir))
+        case "hyperv":
+            from tzar_actors.drivers.hyperv_choice import hyperv_driver
+
+            return hyperv_driver(host, fleet_id)
         case _:
             assert_never(host.driver)
 
@@ -38,6 +49,9 @@ def make_setup(host: Host, settings: Settings, fleet_id: str, ports: tuple[int, 
         settings: all of them.
         fleet_id: the mark of the fleet; 32 zeros where there is no fleet yet.
         ports: where the supervisor listens for control and for blobs; 0: it has not chosen yet.
+
+    Raises:
+        ConfigError: as `make_driver`.
     """
     match host.driver:
         case "local":
@@ -45,9 +59,19 @@ def make_setup(host: Host, settings: Settings, fleet_id: str, ports: tuple[int, 
             python = host.local.python or sys.executable
             folder = _folder(host, settings.state_dir)
             return LocalSetup(host.name, folder, host.vms, host.local.template, python, reserve_bytes)
+        case "hyperv" | "hyperv-fake":
+            from tzar_actors.drivers.hyperv_choice import hyperv_setup
+
+            is_fake = host.driver == "hyperv-fake"
+            fake_folder = _fake_folder(host, settings.state_dir) if is_fake else None
+            return hyperv_setup(host, fleet_id, ports, fake_folder)
         case _:
             assert_never(host.driver)
 
 
 def _folder(host: Host, state_dir: Path) -> Path:
     return state_dir / "vms" / host.name
+
+
+def _fake_folder(host: Host, state_dir: Path) -> Path:
+    return state_dir / "hyperv-fake" / host.name

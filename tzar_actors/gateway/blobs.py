@@ -93,9 +93,12 @@ class BlobServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread and stops listening."""
-        self._stop_out.send(b"")
-        self._thread.join()
+        """Ends the thread and stops listening; it may never have begun to serve."""
+        if self._thread.ident is None:
+            self._let_go()
+        else:
+            self._stop_out.send(b"")
+            self._thread.join()
         self._stop_out.close()
 
     def _run(self) -> None:
@@ -109,6 +112,9 @@ class BlobServer:
             self._read()
         for upload in self._uploads.values():
             upload.incoming.abandon()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._socket.close()
         self._stop_in.close()
 

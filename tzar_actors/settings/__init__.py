@@ -8,6 +8,7 @@ from tzar_actors.settings.evaluators import (
     PythonEvaluator,
     WorkerEvaluator,
 )
+from tzar_actors.settings.hyperv_host import HyperVHost
 from tzar_actors.settings.loading import load, require_evaluator, with_evaluator
 from tzar_actors.settings.sections import Fleet, Heartbeat, Host, Limits, LocalHost, Log, Recovery
 from tzar_actors.settings.settings import Settings
@@ -18,6 +19,7 @@ __all__ = [
     "Fleet",
     "Heartbeat",
     "Host",
+    "HyperVHost",
     "InlineEvaluator",
     "Limits",
     "LocalHost",

@@ -18,7 +18,8 @@ _HEAD = """\
 # Configuration
 
 This page is made from the settings' models. Change those, then run
-`python -m tzar_actors.settings docs/configuration.md` and `tzar config init config/local.toml --force`.
+`python -m tzar_actors.settings docs/configuration.md`, `tzar config init config/local.toml --force` and
+`tzar config init config/hyperv.toml --driver hyperv --force`.
 
 A fleet is configured by one TOML file, checked whole before anything starts: an unknown key, a wrong type or a missing
 evaluator is an error that names the file, the key, what is allowed and the nearest known name. Everything has a default

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from tzar_actors.settings.hyperv_host import HyperVHost
 from tzar_actors.settings.section import Count, Name, Port, Seconds, Section, Text, allowing
 
 __all__ = ["Fleet", "Heartbeat", "Host", "Limits", "LocalHost", "Log", "Recovery", "Retention"]
@@ -94,7 +95,12 @@ class Host(Section):
     """
 
     name: Name = Field(default="local", description="The host's name, each only once.")
-    driver: Literal["local"] = Field(default="local", description="What creates and powers the VMs of this host.")
+    driver: Literal["local", "hyperv", "hyperv-fake"] = Field(
+        default="local",
+        description="What creates and powers the VMs of this host. `hyperv-fake` is `hyperv` on a host that is made up:"
+        " what `[hosts.hyperv]` says is done in memory, and the guests are local processes, made as `[hosts.local]`"
+        " says.",
+    )
     vms: Annotated[int, Field(strict=True, ge=1, le=1000)] = Field(
         default=4, description="How many VMs the host carries."
     )
@@ -105,6 +111,17 @@ class Host(Section):
         examples=["192.168.1.10"],
     )
     local: LocalHost = Field(default=LocalHost(), description="Settings of the driver `local`.")
+    hyperv: HyperVHost = Field(default=HyperVHost(), description="Settings of the driver `hyperv`.")
+
+    @model_validator(mode="after")
+    def _guests_have_addresses(self) -> "Host":
+        guests = self.hyperv.guest_range
+        if self.driver != "local" and guests and int(guests[1]) - int(guests[0]) + 1 < self.vms:
+            raise ValueError(
+                f'vms is {self.vms} and hyperv.guest_addresses is "{self.hyperv.guest_addresses}"; '
+                "allowed: at least as many addresses as VMs"
+            )
+        return self
 
 
 class Heartbeat(Section):

@@ -102,4 +102,8 @@ def _host_beneath(folder: Path, host: Host) -> Host:
     if local.python is not None and Path(local.python).name != local.python:
         # a bare name such as "python3.12" is looked for in PATH
         changed["python"] = str(beneath(folder, local.python))
-    return host.model_copy(update={"local": local.model_copy(update=changed)})
+    files = {name: getattr(host.hyperv, name) for name in ("ca_file", "credentials_file")}
+    hyperv = {name: beneath(folder, path) for name, path in files.items() if path is not None}
+    return host.model_copy(
+        update={"local": local.model_copy(update=changed), "hyperv": host.hyperv.model_copy(update=hyperv)}
+    )

@@ -28,6 +28,8 @@ class Identity:
         entropy: 32 random bytes in hex, since VMs restored from one checkpoint share their generator's state.
         time: seconds since 1970 when it was made, since a restored VM's clock is late.
         orphan_s: seconds without a supervisor after which the agent ends; None: it parks instead.
+        machine_id: the host's own id of the VM, where the agent can find it out: it takes no identity of another
+            machine then. None: not looked at, and not in the document.
     """
 
     fleet: str
@@ -40,13 +42,17 @@ class Identity:
     entropy: str
     time: float
     orphan_s: float | None
+    machine_id: str | None = None
 
     def __repr__(self) -> str:  # an identity in a log or a traceback must not give its key away
         return f"Identity(fleet={self.fleet!r}, vm={self.vm!r}, incarnation={self.incarnation})"
 
     def to_json(self) -> str:
         """The document."""
-        return json.dumps({"tzar_identity": 1, **asdict(self)}, indent=1)
+        document = {"tzar_identity": 1, **asdict(self)}
+        if self.machine_id is None:
+            del document["machine_id"]
+        return json.dumps(document, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "Identity":
@@ -63,7 +69,7 @@ class Identity:
             raise IdentityError("the identity is not of version 1 (field tzar_identity)")
         wanted = {f.name: f.type for f in fields(cls)}
         for name in [*wanted, *document]:
-            if name not in document or name not in wanted:
+            if name not in wanted or (name not in document and name != "machine_id"):
                 raise IdentityError(f"the identity's field {name} is {'missing' if name in wanted else 'unknown'}")
         for name, value in document.items():
             match name:

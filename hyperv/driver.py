@@ -1,0 +1,224 @@
+"""The Hyper-V driver: clones, powers and reaches into the worker VMs of one host, by PowerShell.
+
+Whatever is done there is a function of `scripts/functions`, called in a lane. `status` has a lane of its own.
+"""
+
+import base64
+import contextlib
+import hashlib
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hyperv.boots import Heartbeats
+from hyperv.errors import HyperVError
+from hyperv.guest_paths import guest_path
+from hyperv.guests import Guests
+from hyperv.lanes import Lanes
+from hyperv.messages import Value
+from hyperv.plans import GuestPlan, VmPlan
+from hyperv.refusals import refusal
+from hyperv.screens import png_of
+from hyperv.sightings import Row, by_name, seen
+from tzar_actors.drivers.base import Execution, VmStatus
+from tzar_actors.errors import DriverError
+from tzar_agent.protocol.identity import Identity
+
+__all__ = ["HyperVDriver"]
+
+_STATUS_S = 30.0
+_QUICK_S = 60.0  # what only changes something of a VM
+_DISKS_S = 300.0  # what makes, merges or removes disks, or writes a VM's memory to one
+_KILL_S = 30.0
+_PIECE = 144_000  # bytes of a file in one request: 192,000 in base64
+_SLACK_S = 30.0  # what a call may need beyond the time that it is given to work with
+
+
+class HyperVDriver:
+    """Runs the VMs of one fleet on one Hyper-V host.
+
+    Args:
+        host: the host's name, for errors.
+        fleet: the fleet's id, 32 hex digits: the mark of its VMs.
+        lanes: to the host; the driver closes them.
+        vms: how VMs are made.
+        guests: how guests are reached.
+    """
+
+    def __init__(self, host: str, fleet: str, lanes: Lanes, vms: VmPlan, guests: GuestPlan) -> None:
+        self._host = host
+        self._fleet = fleet
+        self._lanes = lanes
+        self._vms = vms
+        self._uploads = vms.folder.rstrip("\\") + rf"\{fleet}\_upload"  # as HostFiles.ps1 has it
+        self._plan = guests
+        self._heartbeats = Heartbeats(host, self._rows)
+        self._guests = Guests(host, fleet, lanes, guests)
+
+    def create(self, vm: str) -> str:
+        """Makes the VM as a clone of the template, off; does the rest of one that was made in part."""
+        [made] = self._call("New-TzarWorkerVM", vm, _DISKS_S, "create", "created", **self._vms.parameters())
+        return str(made["Id"])
+
+    def start(self, vm: str, identity: Identity) -> None:
+        """Boots the VM; ends when its guest has its address and the right time, and has taken the identity.
+
+        Raises:
+            DriverError: the VM runs or is absent, or its guest did not answer or not take the identity; it is off
+                again then.
+        """
+        deadline = self._boot_deadline()
+        [started] = self._call("Start-TzarWorkerVM", vm, _QUICK_S, "start", "started", Incarnation=identity.incarnation)
+        self._bring_up(vm, str(started["Id"]), identity, deadline)
+
+    def stop(self, vm: str, timeout_s: float) -> None:
+        """Asks the guest to shut down; off or absent already: nothing changes."""
+        timeout_s = max(0.0, timeout_s)
+        self._turn_off(vm, "stop", "stopped", timeout_s + _SLACK_S, TimeoutSeconds=timeout_s)
+
+    def kill(self, vm: str) -> None:
+        """Turns the VM off, as pulling the plug would; off or absent already: nothing changes."""
+        self._turn_off(vm, "kill", "killed", _KILL_S + _SLACK_S, TimeoutSeconds=_KILL_S, TurnOff=True)
+
+    def checkpoint(self, vm: str, name: str) -> None:
+        """Saves the VM's state: of a running VM its memory too."""
+        self._call("Checkpoint-TzarWorkerVM", vm, _DISKS_S, "checkpoint", "saved", CheckpointName=name)
+
+    def restore(self, vm: str, name: str, identity: Identity) -> None:
+        """Puts the VM back and lets it run on from there, with a new identity and the right time.
+
+        Raises:
+            DriverError: there is no such checkpoint (nothing changed), or as `start` raises.
+        """
+        [restored] = self._call(
+            "Restore-TzarWorkerVM",
+            vm,
+            _DISKS_S,
+            "restore",
+            "restored",
+            CheckpointName=name,
+            Incarnation=identity.incarnation,
+        )
+        self._bring_up(vm, str(restored["Id"]), identity, self._boot_deadline())
+
+    def remove(self, vm: str) -> None:
+        """Removes the VM, its disks, its checkpoints, and what an earlier try left of it."""
+        self._call("Remove-TzarWorkerVM", vm, _DISKS_S, "remove", "removed", Folder=self._vms.folder)
+
+    def status(self) -> Mapping[str, VmStatus]:
+        """What the host says of all VMs with the mark, in one call."""
+        return {name: seen(row) for name, row in self._rows().items()}
+
+    def push(self, vm: str, source: Path, target: str) -> None:
+        """Copies a file to the host and from there into the guest, where its SHA-256 is verified.
+
+        Args:
+            vm: a running VM.
+            source: a file of this machine.
+            target: relative to the agent's folder in the guest, or a full path there, as in `C:\\games\\1.map`.
+        """
+        path = guest_path(target, self._plan.home)
+        if path is None:
+            cure = f"Name one relative to {self._plan.home}, or one that begins with its drive"
+            raise self._error(f"{target} is no path inside it", vm, cure)
+        on_host = rf"{self._uploads}\{uuid.uuid4().hex}"
+        try:
+            sha256 = self._upload(source, on_host)
+            self._guests.call("Send-TzarWorkerFile", vm, _DISKS_S, Source=on_host, Target=path, Sha256=sha256)
+        except OSError as error:
+            raise self._error(f"{source} cannot be pushed to {target}: {error.strerror}", vm, "") from error
+        except HyperVError as error:
+            raise refusal(error, verb="push to", done="pushed to") from None
+        finally:
+            with contextlib.suppress(DriverError):  # what was met first is told; the host's disk has room for a file
+                self._lanes.call("Remove-TzarHostFile", self._upload_parameters(on_host), _QUICK_S)
+
+    def execute(self, vm: str, argv: Sequence[str], timeout_s: float) -> Execution:
+        """Runs a program in the agent's folder of the guest; of each output the last 4 MiB are kept.
+
+        After `timeout_s` seconds it is ended with all it started.
+        """
+        given: dict[str, Value] = {
+            "Argv": list(argv),
+            "TimeoutSeconds": timeout_s,
+            "WorkingDirectory": self._plan.home,
+        }
+        try:
+            [ended] = self._guests.call("Invoke-TzarWorkerCommand", vm, timeout_s + _QUICK_S, **given)
+        except HyperVError as error:
+            raise refusal(error, verb="execute in", done="used") from None
+        stdout, stderr = (base64.b64decode(ended[name]) for name in ("Stdout", "Stderr"))
+        return Execution(int(ended["ExitCode"]), stdout, stderr, timed_out=bool(ended["TimedOut"]))
+
+    def screenshot(self, vm: str) -> bytes:
+        """What the VM's console shows, also while its guest does not answer."""
+        width, height = self._vms.screen
+        [screen] = self._call(
+            "Get-TzarWorkerScreenshot", vm, _QUICK_S, "see the screen of", "seen", Width=width, Height=height
+        )
+        try:
+            return png_of(int(screen["Width"]), int(screen["Height"]), screen["Rgb565"])
+        except ImportError:
+            raise self._error("a PNG of its screen needs Pillow", vm, 'pip install "tzar-actors[hyperv]"') from None
+
+    def close(self) -> None:
+        """Ends the PowerShells on the host."""
+        self._lanes.close()
+
+    def _bring_up(self, vm: str, machine_id: str, identity: Identity, deadline: float) -> None:
+        """Waits for the guest and gives it what it needs; it is off again when that fails."""
+        is_up = False
+        try:
+            row = self._heartbeats.wait(vm, deadline)
+            name = self._plan.checkpoint
+            if name and name not in (checkpoint["Name"] for checkpoint in row["Checkpoints"]):
+                self.checkpoint(vm, name)
+            self._guests.bring_up(vm, machine_id, identity, deadline)
+            is_up = True
+        finally:
+            if not is_up:
+                with contextlib.suppress(DriverError):  # the first one is told; the next status shows that it runs
+                    self.kill(vm)
+
+    def _boot_deadline(self) -> float:
+        return time.monotonic() + self._plan.boot_timeout_s
+
+    def _turn_off(self, vm: str, verb: str, done: str, timeout_s: float, **given: Value) -> None:
+        try:
+            self._call("Stop-TzarWorkerVM", vm, timeout_s, verb, done, **given)
+        except HyperVError as error:
+            if error.code != "TzarNoSuchVM":
+                raise
+
+    def _rows(self) -> dict[str, Row]:
+        return by_name(self._lanes.status("Get-TzarWorkerVM", {"Fleet": self._fleet}, _STATUS_S))
+
+    def _call(self, function: str, vm: str, timeout_s: float, verb: str, done: str, **given: Value) -> list[Any]:
+        try:
+            return self._lanes.call(function, {"Fleet": self._fleet, "Name": vm, **given}, timeout_s)
+        except HyperVError as error:
+            name = given.get("CheckpointName")
+            raise refusal(error, verb=verb, done=done, checkpoint=name if isinstance(name, str) else "") from None
+
+    def _upload(self, source: Path, on_host: str) -> str:
+        """Writes a file to the host, piece by piece, and returns its SHA-256 in hex."""
+        sha256 = hashlib.sha256()
+        place = self._upload_parameters(on_host)
+        with source.open("rb") as stream:
+            offset = 0
+            while (piece := stream.read(_PIECE)) or not offset:  # an empty file is one piece
+                sha256.update(piece)
+                encoded = base64.b64encode(piece).decode("ascii")
+                self._lanes.call("Write-TzarHostFile", {**place, "Offset": offset, "Base64": encoded}, _QUICK_S)
+                offset += len(piece)
+                if len(piece) < _PIECE:
+                    break
+        return sha256.hexdigest()
+
+    def _upload_parameters(self, on_host: str) -> dict[str, Value]:
+        return {"Fleet": self._fleet, "Folder": self._vms.folder, "Path": on_host}
+
+    def _error(self, what: str, vm: str, cure: str) -> DriverError:
+        return DriverError(what, host=self._host, vm=vm, cure=cure)

@@ -1,0 +1,109 @@
+"""Into running guests without network: what each boot brings them, and calls that need an account there."""
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from hyperv.errors import HyperVError
+from hyperv.lanes import Lanes
+from hyperv.messages import Secret, Value
+from hyperv.plans import AddressesError, GuestPlan
+from tzar_actors.errors import ConfigError, DriverError
+from tzar_agent.protocol.identity import Identity
+
+__all__ = ["Guests"]
+
+_CALL_S = 60.0
+_FIRST_PAUSE_S = 0.2
+# A guest that boots refuses sessions for a while, and so does one with another password, which after ten tries may
+# lock the account: within five minutes there are fewer of those that wait this long.
+_LONGEST_PAUSE_S = 60.0
+_LOOK_S = 0.25
+
+
+class Guests:
+    """The guests of one fleet on one host.
+
+    Args:
+        host: the host's name, for errors.
+        fleet: the fleet's id.
+        lanes: to the host.
+        plan: how guests are reached.
+    """
+
+    def __init__(self, host: str, fleet: str, lanes: Lanes, plan: GuestPlan) -> None:
+        self._host = host
+        self._fleet = fleet
+        self._lanes = lanes
+        self._plan = plan
+
+    def call(self, function: str, vm: str, timeout_s: float, **parameters: Value) -> list[Any]:
+        """Calls a function that opens a session in the VM's guest. Raises `DriverError`."""
+        try:
+            account = self._plan.credentials()
+        except ConfigError as error:
+            raise DriverError(str(error), host=self._host, vm=vm) from None
+        return self._lanes.call(
+            function,
+            {"Fleet": self._fleet, "Name": vm, "User": account.user, "Password": account.password, **parameters},
+            timeout_s,
+        )
+
+    def bring_up(self, vm: str, machine_id: str, identity: Identity, deadline: float) -> None:
+        """Gives a guest that answers its identity, its address and the right time.
+
+        Args:
+            vm: the VM, running.
+            machine_id: Hyper-V's id of it, which the identity then names.
+            identity: whom it is to be.
+            deadline: monotonic seconds.
+
+        Raises:
+            DriverError: it could not be given one of them, or its agent did not take the identity in time.
+        """
+        path = rf"{self._plan.home}\identity.json"
+        document = Secret(replace(identity, machine_id=machine_id).to_json())
+        delivery: Mapping[str, Value] = {"Fleet": self._fleet, "Name": vm, "Document": document, "Target": path}
+        _patiently(lambda: self._lanes.call("Copy-TzarIdentity", delivery, _CALL_S), "TzarNoHeartbeat", deadline)
+        # Its agent may have said hello by now; it is given no game before this has ended.
+        is_there = self._set_up(vm, deadline, {"FromHostClock": True, "TestPath": path, **self._address(vm)})
+        while is_there:
+            if time.monotonic() >= deadline:
+                raise DriverError(
+                    "its agent did not take its identity",
+                    host=self._host,
+                    vm=vm,
+                    cure=f"Look there whether tzar-agent runs, with the home {self._plan.home}, and at its agent.log",
+                )
+            time.sleep(_LOOK_S)
+            is_there = self._set_up(vm, deadline, {"TestPath": path})
+
+    def _set_up(self, vm: str, deadline: float, given: dict[str, Value]) -> bool:
+        """Whether the file that is asked about is there, once what is given was done."""
+        call = functools.partial(self.call, "Set-TzarWorkerGuest", vm, _CALL_S, **given)
+        [answer] = _patiently(call, "TzarNoGuestSession", deadline)
+        return bool(answer["PathExists"])
+
+    def _address(self, vm: str) -> dict[str, Value]:
+        if self._plan.addresses is None:
+            return {}
+        try:
+            return self._plan.addresses.parameters(vm)
+        except AddressesError as error:
+            cure = 'Name it so, or set guest_addresses = "dhcp"'
+            raise DriverError(str(error), host=self._host, vm=vm, cure=cure) from None
+
+
+def _patiently(call: Callable[[], list[Any]], code: str, deadline: float) -> list[Any]:
+    """What `call` returns, once it does not fail for the one reason that passes while a guest boots."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return call()
+        except HyperVError as error:
+            if error.code != code or time.monotonic() + pause_s >= deadline:
+                raise
+        time.sleep(pause_s)
+        pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)

@@ -1,0 +1,257 @@
+"""A lane: one PowerShell on one host that is kept running, and calls to it, one after the other.
+
+It carries out what `lane_rules` decides. A call that fails raises `HyperVError`, made where nothing of the request is
+in sight: neither the error nor its traceback leads to a secret.
+"""
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, assert_never
+
+from hyperv.channel import Channel, ChannelError
+from hyperv.errors import Circumstances, HyperVError, failure_of_call, failure_of_lane
+from hyperv.lane_rules import (
+    AskAgain,
+    Asked,
+    GiveUp,
+    Recycling,
+    Reopen,
+    SignIn,
+    Trouble,
+    Verdict,
+    changes_nothing,
+    decide,
+)
+from hyperv.messages import DamagedError, Reply, Request, Value, definition, read_reply, scrub
+from hyperv.program import Program
+
+__all__ = ["Lane", "Opener", "SignInGuard"]
+
+Opener = Callable[[Program, float], Channel]  # opens a channel to a PowerShell of its own, within so many seconds
+_CUTTING = frozenset({Trouble.CUT, Trouble.NO_ROUTE, Trouble.DENIED, Trouble.UNTRUSTED})  # a new connection is needed
+_CLOSE_S = 2.0  # seconds for ending a PowerShell that is not needed any more
+
+
+class SignInGuard:
+    """Keeps all lanes of a host from showing refused credentials again and again. Any thread may use it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._state = SignIn()
+
+    def wait_s(self) -> float:
+        """Seconds until they may be shown; 0: now."""
+        with self._lock:
+            return self._state.wait_s(self._clock())
+
+    def note(self, trouble: Trouble | None) -> None:
+        """How an attempt to reach the host ended; None: well."""
+        with self._lock:
+            if trouble is Trouble.DENIED:
+                self._state = self._state.denied(self._clock())
+            elif trouble is None and self._state.denials:
+                self._state = SignIn()
+
+
+class Lane:
+    """Calls functions in a PowerShell of its own, which it opens when it is first needed.
+
+    Args:
+        host: the host's name, for errors.
+        opener: opens a channel.
+        program: the functions that can be called.
+        guard: shared by all lanes of the host.
+        recycling: when the PowerShell is replaced.
+        clock: monotonic seconds.
+        pause: waits so many seconds; without it, until the lane is closed at most.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        opener: Opener,
+        program: Program,
+        *,
+        guard: SignInGuard | None = None,
+        recycling: Recycling = Recycling(),  # noqa: B008 - a frozen value
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
+        self._host = host
+        self._opener = opener
+        self._program = program
+        self._guard = guard or SignInGuard(clock)
+        self._recycling = recycling
+        self._clock = clock
+        self._closed = threading.Event()
+        self._pause = pause or self._closed.wait
+        self._lock = threading.Lock()
+        self._channel: Channel | None = None
+        self._is_cut = False
+        self._opened_at = 0.0
+        self._calls = 0
+        self._retired: list[Channel] = []
+
+    def call(self, function: str, parameters: Mapping[str, Value], timeout_s: float) -> list[Any]:
+        """Calls a function and returns what it put out. One call at a time: a second one waits for the first.
+
+        Args:
+            function: its name.
+            parameters: by name; None is not given. `Secret` for what must not show.
+            timeout_s: seconds after which the call has failed; ending its PowerShell may take 2 s more.
+
+        Raises:
+            HyperVError: it failed, or the host could not be asked.
+        """
+        about = Circumstances.of(self._host, function, parameters, timeout_s)
+        deadline = self._clock() + timeout_s
+        if not self._lock.acquire(timeout=timeout_s):
+            raise failure_of_lane(about, Verdict.BUSY, f"the call before it has not ended within {timeout_s:g} s")
+        try:
+            outcome = self._carry_out(about, parameters, deadline)
+        finally:
+            self._lock.release()
+        if isinstance(outcome, HyperVError):
+            raise outcome
+        return list(outcome.value)
+
+    def close(self) -> None:
+        """Ends the PowerShell. A call that is on its way fails."""
+        self._closed.set()
+        for channel in (self._channel, *self._retired):
+            if channel is not None:
+                with contextlib.suppress(ChannelError):  # out of reach: the host ends it when it has idled for a while
+                    channel.close(_CLOSE_S)
+
+    def _carry_out(self, about: Circumstances, parameters: Mapping[str, Value], deadline: float) -> Reply | HyperVError:
+        try:
+            request = Request.make(uuid.uuid4().hex, about.function, parameters)
+        except ValueError as error:
+            return failure_of_lane(about, Verdict.TOO_LARGE, str(error))
+        outcome = self._ask_until_decided(request, deadline)
+        if isinstance(outcome, Reply):
+            return failure_of_call(about, outcome, request.secrets) if outcome.error is not None else outcome
+        give_up, text = outcome
+        if give_up.retire:
+            self._retire()
+        return failure_of_lane(about, give_up.verdict, scrub(text, request.secrets))
+
+    def _ask_until_decided(self, request: Request, deadline: float) -> Reply | tuple[GiveUp, str]:
+        asked = Asked(changes_nothing(request.function), deadline)
+        while True:
+            asked, outcome = self._ask(request, asked)
+            if isinstance(outcome, Reply):
+                self._guard.note(None)
+                return outcome
+            self._is_cut = self._is_cut or outcome.trouble in _CUTTING
+            asked, decision = decide(asked, outcome.trouble, self._clock())
+            match decision:
+                case GiveUp():
+                    return decision, outcome.text
+                case AskAgain(after):
+                    self._pause(after)
+                case Reopen():
+                    self._retire()
+                case _:
+                    assert_never(decision)
+
+    def _ask(self, request: Request, asked: Asked) -> tuple[Asked, Reply | ChannelError]:
+        needs_sign_in = self._channel is None or self._is_cut
+        if needs_sign_in and (wait_s := self._guard.wait_s()) > 0.0:
+            text = f"the host refused the credentials; they are shown to it again in {wait_s:.0f} s"
+            return asked, ChannelError(Trouble.DENIED, text)
+        try:
+            channel = self._ready(asked)
+            channel.send(request.line, asked.deadline - self._clock())
+        except ChannelError as error:
+            self._guard.note(error.trouble)
+            # After a broken connection nobody knows whether it arrived; what was refused did not.
+            return replace(
+                asked, sent=asked.sent or (self._channel is not None and error.trouble is Trouble.CUT)
+            ), error
+        asked = replace(asked, sent=True)
+        self._calls += 1
+        try:
+            return asked, self._reply(channel, request.operation, asked.deadline)
+        except ChannelError as error:
+            self._guard.note(error.trouble)
+            return asked, error
+
+    def _reply(self, channel: Channel, operation: str, deadline: float) -> Reply:
+        """The reply to one request. Lines of others, and replies to what was asked before, are passed over."""
+        while (remaining_s := deadline - self._clock()) > 0.0:
+            line = channel.receive(remaining_s)
+            if line is None:
+                break
+            try:
+                reply = read_reply(line)
+            except DamagedError as damage:
+                raise ChannelError(Trouble.GARBLED, str(damage)) from None
+            if reply is None:
+                continue
+            if reply.operation == operation:
+                return reply
+            if not reply.operation:
+                raise ChannelError(Trouble.GARBLED, "a request arrived damaged")
+        raise ChannelError(Trouble.SILENT, "no reply came")
+
+    def _ready(self, asked: Asked) -> Channel:
+        """A channel that works as far as is known."""
+        if self._closed.is_set():
+            raise ChannelError(Trouble.UNUSABLE, "the driver was closed")
+        # One that may have this call already is asked again, however old it is.
+        if self._channel is not None and not asked.sent:
+            age_s = self._clock() - self._opened_at
+            if self._recycling.is_due(age_s, self._calls, self._channel.operations):
+                self._retire()
+        if self._channel is None:
+            self._channel = self._open(asked.deadline)
+            self._opened_at, self._calls, self._is_cut = self._clock(), 0, False
+            if self._closed.is_set():
+                self._retire()
+                raise ChannelError(Trouble.UNUSABLE, "the driver was closed")
+        elif self._is_cut:
+            self._channel.resume()
+            self._is_cut = False
+        return self._channel
+
+    def _open(self, deadline: float) -> Channel:
+        self._end_retired(deadline)
+        channel = self._opener(self._program, deadline - self._clock())
+        operation = uuid.uuid4().hex
+        try:
+            channel.send(self._program.first_line, deadline - self._clock())
+            channel.send(definition(operation, self._program.sources), deadline - self._clock())
+            reply = self._reply(channel, operation, deadline)
+            if reply.error is not None:
+                reason = " ".join(str(reply.error.get("message")).split())
+                raise ChannelError(Trouble.FAULT, f"its functions cannot be defined: {reason}")
+        except ChannelError:
+            self._end(channel)
+            raise
+        return channel
+
+    def _retire(self) -> None:
+        channel, self._channel, self._is_cut = self._channel, None, False
+        if channel is not None:
+            self._end(channel)
+
+    def _end(self, channel: Channel) -> None:
+        try:
+            channel.close(_CLOSE_S)
+        except ChannelError:  # it is tried again before the next one is opened
+            self._retired.append(channel)
+
+    def _end_retired(self, deadline: float) -> None:
+        while self._retired:
+            try:
+                self._retired[-1].close(min(_CLOSE_S, deadline - self._clock()))
+            except ChannelError as error:
+                if error.trouble in _CUTTING:
+                    raise
+            self._retired.pop()

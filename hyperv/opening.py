@@ -1,0 +1,68 @@
+"""Lanes to a host, opened by what its settings say."""
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hyperv.channel import ChannelError
+from hyperv.credentials import Credentials, find_credentials
+from hyperv.lane_rules import Trouble
+from hyperv.lanes import Lanes
+from hyperv.local_channel import LocalChannel
+from hyperv.program import Program, shipped_functions
+from tzar_actors.errors import ConfigError
+
+__all__ = ["found_credentials", "lanes_by_winrm", "lanes_here"]
+
+
+def lanes_here(host: str, count: int) -> Lanes:
+    """Lanes of PowerShells on this machine, which is the host."""
+    return Lanes(host, lambda program, timeout_s: LocalChannel(program), Program(shipped_functions()), count=count)
+
+
+def lanes_by_winrm(
+    host: str,
+    count: int,
+    endpoint: str,
+    credentials: Callable[[], Credentials] | None,
+    *,
+    transport: str = "ntlm",
+    verify: bool = True,
+    ca_file: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Lanes:
+    """Lanes of PowerShells on a remote host. The arguments are those of `WinRm`.
+
+    Raises:
+        ConfigError: pywinrm is not installed.
+    """
+    try:
+        from hyperv.winrm_channel import WinRm, WinRmChannel  # only here: on the host itself nobody needs pywinrm
+    except ImportError as error:
+        raise ConfigError(
+            f'host {host}: WinRM needs pywinrm ({error}). Install it: pip install "tzar-actors[hyperv]"'
+        ) from None
+
+    def account() -> Credentials:
+        assert credentials is not None
+        try:
+            return credentials()
+        except ConfigError as error:  # they were there when the driver was made
+            raise ChannelError(Trouble.DENIED, str(error)) from None
+
+    reach = WinRm(
+        endpoint,
+        account if credentials is not None else None,
+        transport=transport,
+        verify=verify,
+        ca_file=str(ca_file) if ca_file is not None else None,
+        options=options or {},
+    )
+    return Lanes(host, functools.partial(WinRmChannel, reach), Program(shipped_functions()), count=count)
+
+
+def found_credentials(name: str, file: Path | None) -> Callable[[], Credentials]:
+    """Looks up the credentials of `name` at each call, and once now. Raises `ConfigError`."""
+    find_credentials(name, file=file)
+    return functools.partial(find_credentials, name, file=file)

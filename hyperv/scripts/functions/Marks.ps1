@@ -1,0 +1,163 @@
+# The mark: a line in a VM's Notes that says whose it is. What has no mark is never touched.
+
+function Get-TzarMark {
+    <#
+    .SYNOPSIS
+    What the first mark in a VM's Notes says: Fleet, Name, Incarnation, Parent; nothing when there is none.
+    #>
+    param([string] $Notes)
+    $mark = $null
+    foreach ($line in ($Notes -split '\r?\n')) {
+        if ($null -eq $mark -and $line -cmatch '^tzar-actors fleet=([0-9a-f]{32}) vm=(.+) incarnation=([0-9]{1,9})\s*$') {
+            $mark = [pscustomobject]@{ Fleet = $Matches[1]; Name = $Matches[2]; Incarnation = [int] $Matches[3]; Parent = '' }
+        }
+        elseif ($null -ne $mark -and -not $mark.Parent -and $line -cmatch '^tzar-actors parent=(.+?)\s*$') {
+            $mark.Parent = $Matches[1]
+        }
+    }
+    $mark
+}
+
+function Format-TzarNotes {
+    <#
+    .SYNOPSIS
+    Notes with this mark on top, and with the lines that people wrote as they are.
+    #>
+    param(
+        [string] $Notes,
+        [Parameter(Mandatory)] [string] $Fleet,
+        [Parameter(Mandatory)] [string] $Name,
+        [Parameter(Mandatory)] [int] $Incarnation,
+        [string] $Parent
+    )
+    $lines = @("tzar-actors fleet=$Fleet vm=$Name incarnation=$Incarnation")
+    if ($Parent) { $lines += "tzar-actors parent=$Parent" }
+    if ($Notes) { $lines += @($Notes -split '\r?\n' | Where-Object { $_ -cnotmatch '^tzar-actors (fleet|parent)=' }) }
+    $lines -join "`r`n"
+}
+
+function Test-TzarSameName {
+    <#
+    .SYNOPSIS
+    Whether two names are the same, character by character: PowerShell's -ceq takes more than that for equal.
+    #>
+    param([string] $Left, [string] $Right, [switch] $IgnoreCase)
+    $how = if ($IgnoreCase) { [StringComparison]::OrdinalIgnoreCase } else { [StringComparison]::Ordinal }
+    [string]::Equals($Left, $Right, $how)
+}
+
+function Get-TzarMarkedVM {
+    <#
+    .SYNOPSIS
+    The host's VMs, each with its mark: VM, Mark (null without one). One call of Get-VM, and no wildcard anywhere.
+
+    .DESCRIPTION
+    Throws TzarNoService when Hyper-V's service does not answer: Get-VM then says that an object was not found.
+    #>
+    param()
+    $all = $null
+    foreach ($try in 1..3) {
+        try { $all = @(Hyper-V\Get-VM -ErrorAction Stop); break }
+        catch {
+            if ($_.FullyQualifiedErrorId -notlike 'ObjectNotFound,*') { throw }
+            # The same is said of a VM that was removed while they were listed, but not again and again.
+            if ($try -eq 3) {
+                throw (New-TzarError -Id TzarNoService -Category ResourceUnavailable -Cause $_.Exception -Message "Hyper-V's service does not answer ($($_.Exception.Message)).")
+            }
+            Start-Sleep -Milliseconds 100
+        }
+    }
+    foreach ($vm in $all) {
+        [pscustomobject]@{ VM = $vm; Mark = Get-TzarMark -Notes $vm.Notes }
+    }
+}
+
+function Get-TzarCheckpointList {
+    <#
+    .SYNOPSIS
+    The checkpoints of these VMs (as Get-TzarMarkedVM gives them), in one call, and those of the VMs that are there: VMs, Checkpoints.
+
+    .DESCRIPTION
+    Another lane may remove a VM between the two calls. It is left out then; any other error is thrown.
+    #>
+    param([AllowEmptyCollection()] [object[]] $Among)
+    $left = @($Among)
+    for ($try = 1; $left.Count; $try++) {
+        try {
+            $checkpoints = @(Hyper-V\Get-VMSnapshot -VM @($left | ForEach-Object { $_.VM }) -ErrorAction Stop)
+            return [pscustomobject]@{ VMs = $left; Checkpoints = $checkpoints }
+        }
+        catch {
+            $failure = $_
+            $there = @(Hyper-V\Get-VM -ErrorAction Stop | ForEach-Object { "$($_.Id)" })
+            $before = $left.Count
+            $left = @($left | Where-Object { "$($_.VM.Id)" -in $there })
+            if ($left.Count -eq $before -or $try -ge 5) { throw $failure }
+        }
+    }
+    [pscustomobject]@{ VMs = @(); Checkpoints = @() }
+}
+
+function Select-TzarVM {
+    <#
+    .SYNOPSIS
+    Of such VMs the one that is this fleet's VM of this name, or nothing.
+
+    .DESCRIPTION
+    Throws TzarForeignVM when the name is another's, and TzarTwoVMs when two bear the same mark.
+    #>
+    param([object[]] $Among, [Parameter(Mandatory)] [string] $Fleet, [Parameter(Mandatory)] [string] $Name)
+    $found = @($Among | Where-Object { $_.Mark -and $_.Mark.Fleet -ceq $Fleet -and (Test-TzarSameName $_.Mark.Name $Name) })
+    if ($found.Count -gt 1) {
+        $ids = @($found | ForEach-Object { "$($_.VM.Id)" }) -join ', '
+        throw (New-TzarError -Id TzarTwoVMs -Target $Name -Message (
+            "Two VMs bear the mark of '$Name': $ids. One is a copy; nothing was done to either. Remove the mark from the Notes of the copy."))
+    }
+    if ($found.Count -eq 1) { return $found[0] }
+    $isOurs = { $_.Mark -and $_.Mark.Fleet -ceq $Fleet }
+    foreach ($other in @($Among | Where-Object { -not (& $isOurs) -and (Test-TzarSameName $_.VM.Name $Name -IgnoreCase) })) {
+        if (Test-TzarHalfMade -One $other -Fleet $Fleet) { continue }
+        $whose = if ($other.Mark) { "it bears the mark of '$($other.Mark.Name)' in fleet $($other.Mark.Fleet)" } else { 'it bears no mark' }
+        throw (New-TzarError -Id TzarForeignVM -Category PermissionDenied -Target $Name -Message (
+            "There is a VM '$($other.VM.Name)' ($($other.VM.Id)) that this fleet did not make: $whose. It was not touched. Rename it, or remove it by hand."))
+    }
+}
+
+function Find-TzarVM {
+    <#
+    .SYNOPSIS
+    This fleet's VM of this name, with its mark. Throws TzarNoSuchVM, TzarForeignVM, TzarTwoVMs.
+    #>
+    param([Parameter(Mandatory)] [string] $Fleet, [Parameter(Mandatory)] [string] $Name)
+    $found = Select-TzarVM -Among @(Get-TzarMarkedVM) -Fleet $Fleet -Name $Name
+    if (-not $found) {
+        throw (New-TzarError -Id TzarNoSuchVM -Category ObjectNotFound -Target $Name -Message "There is no VM '$Name' of this fleet on this host. Make it with New-TzarWorkerVM.")
+    }
+    $found
+}
+
+function Set-TzarIncarnation {
+    <#
+    .SYNOPSIS
+    Writes the number of the coming boot into the mark. Zero means: one more than the mark has. Returns the number.
+    #>
+    param([Parameter(Mandatory)] [object] $Found, [int] $Incarnation)
+    $mark = $Found.Mark
+    if ($Incarnation -eq 0) { $Incarnation = $mark.Incarnation + 1 }
+    # The Notes are read again: a checkpoint that was restored brought back its own.
+    $notes = (Hyper-V\Get-VM -Id $Found.VM.Id -ErrorAction Stop).Notes
+    $new = Format-TzarNotes -Notes $notes -Fleet $mark.Fleet -Name $mark.Name -Incarnation $Incarnation -Parent $mark.Parent
+    if ($new -cne $notes) { Hyper-V\Set-VM -VM $Found.VM -Notes $new -ErrorAction Stop }
+    $Incarnation
+}
+
+function Get-TzarSummary {
+    <#
+    .SYNOPSIS
+    What the verbs put out of a VM: Name, Id, State, Incarnation, as they are now.
+    #>
+    param([Parameter(Mandatory)] [guid] $Id)
+    $vm = Hyper-V\Get-VM -Id $Id -ErrorAction Stop
+    $mark = Get-TzarMark -Notes $vm.Notes
+    [pscustomobject]@{ Name = $mark.Name; Id = "$($vm.Id)"; State = "$($vm.State)"; Incarnation = $mark.Incarnation }
+}
