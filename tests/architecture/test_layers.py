@@ -100,11 +100,15 @@ PARTS = {
         "tzar_actors.actors.housekeeper",
     },
     "tzar_actors.drivers.choice": set(),
+    "tzar_actors.drivers.hyperv_choice": {"tzar_actors.drivers.choice"},
     "tzar_actors.drivers.local": {"tzar_actors.drivers"},
     "tzar_actors.actors.dispatcher": set(),
     "tzar_actors.actors.fleet_actor": set(),
     "tzar_actors.actors.host_lane": set(),
-    "hyperv": {"hyperv", "tzar_actors.drivers.choice"},  # the choice imports what the settings name
+    "hyperv": {
+        "hyperv",
+        "tzar_actors.drivers.hyperv_choice",
+    },  # a part of the choice: it imports what the settings name
 }
 PRINTERS = {
     "tzar_actors.cli": "the command line speaks to people",
