@@ -32,8 +32,9 @@ from rich.console import Console
 from winrm.protocol import Protocol
 
 # The lab is the tests' own. This folder goes last: in it, this file has the name of the package.
-sys.path[:1] = [str(Path(__file__).resolve().parents[1] / "tests" / "hyperv")]
-sys.path.append(str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+others = [entry for entry in sys.path if Path(entry).resolve() != HERE]
+sys.path[:] = [str(HERE.parent / "tests" / "hyperv"), *others, str(HERE)]
 
 from figures import Figure, table  # noqa: E402 - as above
 from lab import LAB, PASSWORD, USER, Host, WinRmServer, make_host, winrm_server  # noqa: E402 - as above

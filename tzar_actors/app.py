@@ -5,13 +5,11 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import zmq
-from filelock import FileLock, Timeout
 
 from tzar_actors.actors.board import Board
 from tzar_actors.actors.disk_lane import DiskLane
@@ -29,9 +27,10 @@ from tzar_actors.core.room import Room
 from tzar_actors.core.vm import VmLimits
 from tzar_actors.drivers.choice import make_driver
 from tzar_actors.drivers.processes import age_s
-from tzar_actors.errors import LockedError, SupervisorError
+from tzar_actors.errors import SupervisorError
 from tzar_actors.events import catalogue
 from tzar_actors.events.log import EventLog
+from tzar_actors.fleet_plan import host_plans, reachable, tcp
 from tzar_actors.gateway.blobs import BlobServer
 from tzar_actors.gateway.control import ControlServer, Heartbeats
 from tzar_actors.gateway.keys import KeyRing, TrainerAccess, load_or_make_keys
@@ -41,6 +40,7 @@ from tzar_actors.journal.reserve import Reserve
 from tzar_actors.journal.retention import Retention
 from tzar_actors.loop import Loop, PollWaiter, Timer, Watchdog
 from tzar_actors.settings import Settings, require_evaluator
+from tzar_actors.state_folder import JOURNAL_FILE, held, ports
 from tzar_agent.protocol.codec import pack_value
 from tzar_agent.protocol.messages import PROTOCOL_VERSION, Welcome
 
@@ -51,7 +51,6 @@ _LOG_S: Final = 0.02  # in which events are written, without a pause: a record c
 _SPEC_LIMIT_BYTES: Final = 256 * 1024
 _MIB: Final = 1024 * 1024
 _GIB: Final = 1024 * _MIB
-_LOCK_S: Final = 0.5
 _BURST_INTERVALS: Final = 1.5  # heartbeats apart, at most, the agents of a host that died fall silent
 
 Server = TypeVar("Server")
@@ -73,7 +72,7 @@ def supervise(settings: Settings, *, console: bool, on_ready: Callable[[TrainerA
     require_evaluator(settings)
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        stack.enter_context(_locked(settings.state_dir))
+        stack.enter_context(held(settings.state_dir))
         log = EventLog(settings, console=console)
         stack.callback(log.close)
         _run(settings, stack, log, on_ready)
@@ -84,7 +83,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     state_dir = settings.state_dir
     reserve = Reserve(state_dir / "reserve")
     journal = stack.enter_context(
-        Journal(state_dir / "journal.sqlite", settings.fleet.durability, lambda: uuid.uuid4().hex, reserve.make_room)
+        Journal(state_dir / JOURNAL_FILE, settings.fleet.durability, lambda: uuid.uuid4().hex, reserve.make_room)
     )
     stack.callback(reserve.close)  # it goes first, so that the journal's last commit has its room
     waiter = PollWaiter()
@@ -112,9 +111,9 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     context: zmq.Context[Any] = zmq.Context(io_threads=2)
     stack.callback(context.term)
     heartbeats = Heartbeats(settings.heartbeat.interval_s, settings.heartbeat.misses)
-    control_port, blob_port = _ports(settings)
+    control_port, blob_port = ports(settings)
     gateway = _bound(
-        lambda port: ControlServer(loop, context, _tcp(settings.fleet.listen, port), server, keys, heartbeats, log),
+        lambda port: ControlServer(loop, context, tcp(settings.fleet.listen, port), server, keys, heartbeats, log),
         control_port,
         chosen=settings.fleet.port != 0,
     )
@@ -125,7 +124,7 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     blobs = _bound(
         lambda port: BlobServer(
             context,
-            _tcp(settings.fleet.listen, port),
+            tcp(settings.fleet.listen, port),
             server,
             spool,
             limit_bytes,
@@ -138,8 +137,8 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     )
     stack.callback(blobs.close)
     access = TrainerAccess(
-        _reachable(gateway.endpoint),
-        _reachable(blobs.endpoint),
+        reachable(gateway.endpoint),
+        reachable(blobs.endpoint),
         server.public,
         trainer.public,
         trainer.secret,
@@ -166,26 +165,6 @@ def _run(settings: Settings, stack: ExitStack, log: EventLog, on_ready: Callable
     log.emit(catalogue.SupervisorReady(age_s(os.getpid())))
     on_ready(access)
     loop.run()
-
-
-@contextmanager
-def _locked(state_dir: Path) -> Iterator[None]:
-    # Whoever looks whether a supervisor runs holds the lock for a moment: that alone refuses nobody.
-    lock = FileLock(state_dir / "lock", timeout=_LOCK_S)
-    try:
-        lock.acquire(poll_interval=0.02)
-    except Timeout as error:
-        try:
-            running = f"process {TrainerAccess.load(state_dir / ACCESS_FILE).pid}"
-        except SupervisorError:
-            running = "one that is just starting"
-        raise LockedError(
-            f"another supervisor runs on {state_dir}: {running}. Connect to it, stop it, or use another fleet.state_dir"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _wire(
@@ -247,27 +226,23 @@ def _keep_house(settings: Settings, stack: ExitStack, wiring: Wiring, spool: Spo
 
 
 def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -> Iterator[HostWiring]:
-    port = endpoint.rpartition(":")[2]
-    number = 0
-    for host in settings.hosts:
+    for plan in host_plans(settings):
+        host = plan.host
         driver = make_driver(host, fleet_id, settings.state_dir)
         stack.callback(driver.close)
         lanes = tuple(HostLane.start(host.name, driver) for _ in range(min(host.boots_at_a_time, host.vms)))
         status_lane = HostLane.start(host.name, driver)
         for lane in (*lanes, status_lane):
             stack.callback(lane.stop, block=False)
-        vms = tuple(f"{settings.fleet.name}-{number + i + 1:02d}" for i in range(host.vms))
-        number += host.vms
-        dialled = _tcp(host.advertise, port) if host.advertise else _reachable(endpoint)
         yield HostWiring(
             host.name,
-            vms,
-            dialled,
-            settings.fleet.orphan_s if host.driver == "local" else None,
+            plan.vms,
+            plan.dialled(endpoint),
+            plan.orphan_s,
             lanes,
             status_lane,
-            checkpoint=(host.hyperv.checkpoint or "") if host.driver == "hyperv" else "",
-            boots_at_a_time=host.boots_at_a_time,
+            plan.checkpoint,
+            host.boots_at_a_time,
         )
 
 
@@ -305,16 +280,6 @@ def _open(
     blobs.start()
 
 
-def _ports(settings: Settings) -> tuple[int, int]:
-    """The ports of the last start, where the settings leave the choice: agents that run dial them."""
-    control, blob = settings.fleet.port, settings.fleet.blob_port
-    try:
-        kept = TrainerAccess.load(settings.state_dir / ACCESS_FILE)
-    except SupervisorError:
-        return control, blob
-    return control or int(kept.endpoint.rpartition(":")[2]), blob or int(kept.blobs.rpartition(":")[2])
-
-
 def _bound(make: Callable[[int], Server], port: int, chosen: bool) -> Server:
     """A server on `port`; when that is taken and nobody chose it, on another. Agents that dial it then are reset."""
     try:
@@ -325,15 +290,6 @@ def _bound(make: Callable[[int], Server], port: int, chosen: bool) -> Server:
         if chosen:
             raise SupervisorError(f"port {port} is in use by another program: choose another in [fleet]") from error
         return make(0)
-
-
-def _tcp(address: str, port: int | str) -> str:
-    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
-
-
-def _reachable(endpoint: str) -> str:
-    """An endpoint that listens everywhere, as this machine dials it."""
-    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def _stop_on_signals(wiring: Wiring, waiter: PollWaiter) -> None:

@@ -98,11 +98,11 @@ class FleetWorld:
         self.loop = Loop(self.clock, VirtualWaiter(self.clock), commit=self.journal.commit)
         self.gateway = Gateway(self)
 
-    def start(self, vms: int, restarts: int = 2, boots_at_a_time: int = 8, **more: Any) -> None:
+    def start(self, vms: int, restarts: int = 2, boots_at_a_time: int = 8, checkpoint: str = "", **more: Any) -> None:
         """Starts the actors, and turns until all VMs that come are here."""
         lanes = tuple(LoopLane.start(self.loop, "h", self.driver) for _ in range(2))
         names = tuple(f"vm-{i + 1}" for i in range(vms))
-        host = HostWiring("h", names, "tcp://127.0.0.1:1", None, lanes[:1], lanes[1], boots_at_a_time=boots_at_a_time)
+        host = HostWiring("h", names, "tcp://127.0.0.1:1", None, lanes[:1], lanes[1], checkpoint, boots_at_a_time)
         self.wiring = Wiring(
             loop=self.loop,
             journal=self.journal,

@@ -59,11 +59,27 @@ MAY_IMPORT = {
         "tzar_actors.journal.stored",  # outcomes travel as the bytes that lie in the journal
         "tzar_agent.protocol",
     },
+    "tzar_actors.by_hand": {
+        "tzar_actors.actors.boots",  # a boot by hand begins as an actor's does
+        "tzar_actors.actors.wiring",  # its chance
+        "tzar_actors.client",  # a supervisor that runs is asked
+        "tzar_actors.core.records",
+        "tzar_actors.drivers",
+        "tzar_actors.errors",
+        "tzar_actors.events",
+        "tzar_actors.fleet_plan",
+        "tzar_actors.gateway.keys",
+        "tzar_actors.journal",
+        "tzar_actors.settings",
+        "tzar_actors.state_folder",
+        "tzar_agent.protocol",
+    },
     "tzar_actors.demo": {"tzar_actors.errors", "tzar_actors.client", "tzar_agent"},
     "tzar_actors.simulation": {"tzar_actors", "tzar_agent"},  # a world around the real parts; only the CLI imports it
     "tzar_agent": set(),
 }
-ASSEMBLERS = {"tzar_actors.app", "tzar_actors.simulation"}  # only they put real parts together
+# Only they put real parts together: for a supervisor, in a simulated world, and in a supervisor's place.
+ASSEMBLERS = {"tzar_actors.app", "tzar_actors.simulation", "tzar_actors.by_hand"}
 PARTS = {
     "tzar_actors.journal.journal": {"tzar_actors.journal", "tzar_actors.actors"},  # actors append to it
     "tzar_actors.gateway.control": {"tzar_actors.gateway", "tzar_actors.actors.wiring"},  # its type, for annotations

@@ -1,8 +1,10 @@
 """The command as people run it: a process of its own, in a folder with a small game in it."""
 
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -59,3 +61,41 @@ def tzar(folder: Path) -> Tzar:
         )
 
     return run
+
+
+@pytest.fixture
+def supervise(folder: Path) -> "Iterator[Callable[[], subprocess.Popen[bytes]]]":
+    """Starts a supervisor and waits until it is ready; it is interrupted at the end."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start() -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tzar_actors", "supervise", "-c", "fleet.toml"],
+            cwd=folder,
+            stderr=subprocess.PIPE,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        processes.append(process)
+        is_ready = threading.Event()
+
+        def read() -> None:
+            with process.stderr:
+                for line in process.stderr:
+                    if line.startswith(b"ready on "):
+                        is_ready.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        assert is_ready.wait(PATIENCE_S)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+
+
+@pytest.fixture
+def supervisor(supervise: "Callable[[], subprocess.Popen[bytes]]") -> "subprocess.Popen[bytes]":
+    """A supervisor that is ready."""
+    return supervise()

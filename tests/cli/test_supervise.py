@@ -1,37 +1,6 @@
 import json
-import signal
-import subprocess
-import sys
-import threading
 
 import pytest
-
-PATIENCE_S = 60.0
-
-
-@pytest.fixture
-def supervisor(folder):
-    """A supervisor that is ready, and is interrupted at the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tzar_actors", "supervise", "-c", "fleet.toml"],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    )
-    is_ready = threading.Event()
-
-    def read():
-        with process.stderr:
-            for line in process.stderr:
-                if line.startswith(b"ready on "):
-                    is_ready.set()
-
-    threading.Thread(target=read, daemon=True).start()
-    assert is_ready.wait(PATIENCE_S)
-    yield process
-    if process.poll() is None:
-        process.send_signal(signal.CTRL_BREAK_EVENT if sys.platform == "win32" else signal.SIGTERM)
-    assert process.wait(PATIENCE_S) == 0
 
 
 def test_status_without_a_supervisor_says_so_and_how_to_start_one(tzar):

@@ -7,7 +7,7 @@ import pytest
 
 import tzar_actors
 from tzar_actors.client.question import game_seeds
-from tzar_actors.errors import RejectedError
+from tzar_actors.errors import RejectedError, SupervisorError
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
 
 PATIENCE_S = 60.0
@@ -76,6 +76,14 @@ def test_cancel_comes_in_time_when_it_follows_the_submission_at_once(fleet, unti
     assert [future.cancel() for future in futures] == [True] * 10
     until(lambda: {r.outcome for r in fleet.results(*map(str, range(10)))} == {"cancelled"})
     assert fleet.status().evaluations_open == 0
+
+
+def test_a_trainer_may_power_vms_as_well_and_is_told_why_not(shared_fleet, until):
+    before = {vm.vm: vm.incarnation for vm in shared_fleet.status().vms}
+    shared_fleet.power("tzar-02", "restart")
+    until(lambda: shared_fleet.status().vms[1].incarnation == before["tzar-02"] + 1)
+    with pytest.raises(SupervisorError, match="VM tzar-9: this fleet's configuration has no such VM"):
+        shared_fleet.power("tzar-9", "stop")
 
 
 def test_what_has_ended_cannot_be_cancelled(shared_fleet):

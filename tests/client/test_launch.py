@@ -279,7 +279,7 @@ def test_a_look_whether_a_supervisor_runs_keeps_none_from_starting(config, folde
 
     def look():
         while not done.is_set():
-            looks.append(launcher._is_locked(folder / "state"))
+            looks.append(launcher.is_locked(folder / "state"))
 
     looker = threading.Thread(target=look)
     looker.start()

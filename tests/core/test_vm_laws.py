@@ -25,6 +25,7 @@ from tzar_actors.core.vm_events import (
     ReportOff,
     ReportReady,
     ReportSettled,
+    ResetAsked,
     Seen,
     SetTimer,
     TimerFired,
@@ -236,6 +237,12 @@ class VmLaws(RuleBasedStateMachine):
     @rule(desired=st.sampled_from([Desired.RUNNING, Desired.RUNNING, Desired.OFF, Desired.GONE]))
     def something_else_is_wanted(self, desired):
         self.step(DesiredSet(desired))
+
+    @rule(by=st.sampled_from([None, *RUNGS]))
+    def another_incarnation_is_wanted(self, by):
+        if by is not None:  # by a person, who waits for nobody's word
+            self.failed_without_a_word = False
+        self.step(ResetAsked(by))
 
     @rule()
     def the_supervisor_is_started_again(self):

@@ -16,6 +16,7 @@ from tzar_actors.actors.messages import (
 from tzar_actors.client.protocol import (
     TRAINER_PROTOCOL_VERSION,
     Accepted,
+    AskPower,
     AskStatus,
     Outcomes,
     Pulse,
@@ -256,15 +257,20 @@ def test_nothing_is_sent_to_an_agent_that_is_not_there(gateway):
     assert gateway.control.send("nobody", play()) is False
 
 
-def test_a_trainer_is_announced_and_its_questions_go_to_the_dispatcher(gateway):
+def test_a_trainer_is_announced_and_what_it_says_goes_to_whom_it_concerns(gateway):
     peer = gateway.trainer("t-1")
     peer.say(AskStatus(5))
     peer.say(Shutdown("drain"))
+    peer.say(AskPower(6, "vm-1", "stop"))
     peer.say(Pulse(9))
     gateway.turn_until(lambda: peer.socket.poll(0))
     assert peer.heard() == [PulseAnswer(9)]
     assert gateway.dispatcher.messages == [TrainerSaid("t-1", AskStatus(5))]
-    assert gateway.fleet.messages == [TrainerCame("t-1"), TrainerSaid("t-1", Shutdown("drain"))]
+    assert gateway.fleet.messages == [
+        TrainerCame("t-1"),
+        TrainerSaid("t-1", Shutdown("drain")),
+        TrainerSaid("t-1", AskPower(6, "vm-1", "stop")),
+    ]
     peer.socket.close()
     gateway.turn_until(lambda: gateway.fleet.of(TrainerLeft))
     assert gateway.of(TrainerConnected) == [TrainerConnected("t-1")]

@@ -8,10 +8,12 @@ from tzar_actors.core.records import (
     EvaluationEndedRecord,
     EvaluationRecord,
     IncarnationRecord,
+    VmHeldRecord,
     VmRecord,
     VmRemovedRecord,
 )
 from tzar_actors.journal.journal import JournalError
+from tzar_actors.journal.reading import kept_fleet
 from tzar_actors.journal.schema import SCHEMA_VERSION
 
 
@@ -114,6 +116,37 @@ def test_a_vm_keeps_its_last_incarnation_when_it_is_removed(opened):
     journal.commit()
     vm = journal.vms()["vm-1"]
     assert (vm.machine_id, vm.incarnation, vm.public_key) == (None, 3, None)
+
+
+def test_a_vm_that_a_person_stopped_is_known_as_such_until_it_is_started_again(opened):
+    journal = opened()
+    journal.append(VmHeldRecord("vm-1", "here", is_held=True))
+    journal.append(IncarnationRecord("vm-1", "here", 3, "key"))
+    journal.append(VmRecord("vm-1", "here", "machine"))
+    journal.append(VmRemovedRecord("vm-1"))  # of a new disk, say, which was being made when it was stopped
+    journal.close()
+    assert opened().vms()["vm-1"].is_held
+    journal = opened()
+    journal.append(VmHeldRecord("vm-1", "here", is_held=False))
+    journal.commit()
+    vm = journal.vms()["vm-1"]
+    assert (vm.is_held, vm.incarnation) == (False, 3)
+
+
+def test_others_read_the_fleets_id_and_its_vms_while_the_journal_is_open(opened, path):
+    assert kept_fleet(path) is None
+    journal = opened()
+    journal.append(VmRecord("vm-1", "here", "machine"))
+    journal.commit()
+    kept = kept_fleet(path)
+    assert (kept.id, kept.vms) == ("the-fleet", journal.vms())
+    assert journal.epoch == 1, "reading it begins no epoch"
+
+
+def test_a_fleet_whose_journal_was_set_aside_is_not_taken_for_none(path):
+    path.with_name("journal.damaged-1.sqlite").write_bytes(b"damaged")
+    with pytest.raises(JournalError, match="a damaged one was set aside"):
+        kept_fleet(path)
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("power", 2), ("process", 1)])

@@ -9,6 +9,7 @@ import pytest
 
 from tzar_actors.journal import schema
 from tzar_actors.journal.journal import JournalError
+from tzar_actors.journal.reading import kept_fleet
 from tzar_actors.journal.restore import open_evaluations
 from tzar_actors.journal.schema import MIGRATIONS, SCHEMA_VERSION
 
@@ -71,7 +72,10 @@ def test_every_older_version_has_a_journal_here_that_opens(opened, tmp_path):
     for version in range(1, SCHEMA_VERSION):
         path = tmp_path / f"{version}.sqlite"
         lay(path, version)
-        assert opened(at=path).epoch == 2
+        kept = kept_fleet(path)
+        assert (kept.id, kept.vms["tzar-01"].is_held) == ("0123456789abcdef0123456789abcdef", False)
+        journal = opened(at=path)
+        assert (journal.epoch, journal.vms()) == (2, kept.vms)
 
 
 def test_a_migration_that_fails_leaves_the_journal_as_it_was(opened, path, monkeypatch):

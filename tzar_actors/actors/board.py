@@ -21,6 +21,7 @@ class VmRow:
     games_played: int = 0
     failures: int = 0
     detail: str = ""
+    is_held: bool = False  # a person stopped it
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from tzar_actors.actors.messages import (
     TrainerLeft,
     TrainerSaid,
     VmBlamed,
+    VmIsAskedTo,
     VmIsBack,
     VmIsOff,
     VmIsQuarantined,
@@ -27,13 +28,14 @@ from tzar_actors.actors.messages import (
 )
 from tzar_actors.actors.vm_supervisor import VmSupervisor
 from tzar_actors.actors.wiring import HostWiring, Wiring
-from tzar_actors.client.protocol import Shutdown
+from tzar_actors.client.protocol import AskPower, PowerAnswer, Shutdown
 from tzar_actors.core.dispatch_events import FleetChanged
 from tzar_actors.core.host import HostAnswered
+from tzar_actors.core.records import VmHeldRecord
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import VmStatus
 from tzar_actors.events import catalogue
-from tzar_actors.journal.journal import JournalledVm
+from tzar_actors.journal.vms import JournalledVm
 
 __all__ = ["FleetActor"]
 
@@ -59,7 +61,9 @@ class FleetActor(MachineActor[None]):
         self._asked: dict[str, bool] = {}  # hosts with a question under way; True: ask again after it
         self._rounds = 0
         self._told: dict[str, tuple[pykka.ActorRef[Any], VmStatus | None, bool]] = {}
-        self._fleet: frozenset[str] = frozenset()  # the VMs that games may wait for
+        self._fleet: frozenset[str] = frozenset()  # as it is configured
+        self._off_by_hand: set[str] = set()  # until a person starts them again
+        self._quarantined: set[str] = set()
         self._trainers: set[str] = set()
         self._leaving: set[str] = set()
         self._stopping = False
@@ -71,14 +75,19 @@ class FleetActor(MachineActor[None]):
         for host in self._wiring.hosts:
             host.actor = HostActor.start(self._wiring, host)
             for vm in host.vms:
-                self._supervise(host, vm, journalled.get(vm), Desired.RUNNING)
+                known = journalled.get(vm)
+                is_held = known is not None and known.is_held
+                if is_held:
+                    self._off_by_hand.add(vm)
+                    self._wiring.log.emit(catalogue.VmHeld(vm))
+                self._supervise(host, vm, known, Desired.OFF if is_held else Desired.RUNNING)
         self._fleet = frozenset(self._supervisors)
         for vm, known in journalled.items():
             if vm not in self._fleet and known.machine_id is not None and known.host in self._hosts:
                 # The configuration wants fewer VMs than were made: this one has to go.
                 self._supervise(self._hosts[known.host], vm, known, Desired.GONE)
                 self._leaving.add(vm)
-        self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), self._fleet))
+        self._tell_who_plays()
         self.set_timer("ask", _ASK_EACH_S)
         self.set_timer("no trainer", self._wiring.drain_grace_s)
 
@@ -112,6 +121,8 @@ class FleetActor(MachineActor[None]):
                 self._came(trainer)
             case TrainerLeft(trainer):
                 self._left(trainer)
+            case TrainerSaid(trainer, AskPower() as asked):
+                self._asked_to(trainer, asked)
             case TrainerSaid(trainer, Shutdown(mode)):
                 self._shut(Shut(mode, f"trainer {trainer} asked for it"), for_good=True)
             case Shut():
@@ -120,11 +131,11 @@ class FleetActor(MachineActor[None]):
                 if (supervisor := self._supervisors.get(vm)) is not None:
                     supervisor.tell(message)
             case VmIsQuarantined(vm):
-                self._fleet -= {vm}
-                self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), self._fleet))
+                self._quarantined.add(vm)
+                self._tell_who_plays()
             case VmIsBack(vm):
-                self._fleet |= {vm}
-                self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), self._fleet))
+                self._quarantined.discard(vm)
+                self._tell_who_plays()
             case VmIsOff(vm):
                 self._is_off(vm)
             case _:
@@ -135,13 +146,36 @@ class FleetActor(MachineActor[None]):
         """See `MachineActor`: there is no machine behind the root, and so no command."""
 
     def _supervise(self, host: HostWiring, vm: str, known: JournalledVm | None, desired: Desired) -> None:
-        row = VmRow(vm, host.name, incarnation=known.incarnation if known else 0)
-        if desired is Desired.RUNNING:
+        row = VmRow(vm, host.name, incarnation=known.incarnation if known else 0, is_held=vm in self._off_by_hand)
+        if desired is not Desired.GONE:
             self._wiring.board.vms[vm] = row
         if known is not None and known.public_key is not None and known.incarnation:
             self._wiring.gateway.expect(vm, known.incarnation, known.public_key)
         self._host_of[vm] = host.name
         self._supervisors[vm] = VmSupervisor.start(self._wiring, host, vm, row, desired)
+
+    def _tell_who_plays(self) -> None:
+        """No game waits for a VM that is in quarantine, or that a person stopped."""
+        fleet = self._fleet - self._quarantined - self._off_by_hand
+        self._wiring.dispatcher.tell(FleetChanged(self.loop.now(), fleet))
+
+    def _asked_to(self, trainer: str, asked: AskPower) -> None:
+        """A person's word on a VM. It is journalled before it is answered: it binds the supervisors to come as well."""
+        vm, verb = asked.vm, asked.verb
+        desk = self._wiring.gateway.desk
+        if self._stopping or vm not in self._fleet:
+            what = "the supervisor is ending" if self._stopping else "this fleet's configuration has no such VM"
+            desk.tell(trainer, PowerAnswer(asked.request, what))
+            return
+        self._wiring.log.emit(catalogue.VmAsked(vm, verb))
+        is_held = verb == "stop"
+        if is_held != (vm in self._off_by_hand):
+            self._off_by_hand ^= {vm}
+            self._wiring.board.vms[vm].is_held = is_held
+            self.keep(VmHeldRecord(vm, self._host_of[vm], is_held))
+            self._tell_who_plays()
+        self._supervisors[vm].tell(VmIsAskedTo(verb))
+        self.loop.hold(lambda: desk.tell(trainer, PowerAnswer(asked.request, "")))
 
     def _ask(self, host: str) -> None:
         if host in self._asked:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pykka
 
-from tzar_actors.client.protocol import FromTrainer
+from tzar_actors.client.protocol import FromTrainer, PowerVerb
 from tzar_actors.core.supervise import Rung
 from tzar_actors.core.vm_events import Verb
 from tzar_actors.core.vm_table import Desired
@@ -41,6 +41,7 @@ __all__ = [
     "VmHasCome",
     "VmHasFailed",
     "VmHasSettled",
+    "VmIsAskedTo",
     "VmIsBack",
     "VmIsOff",
     "VmIsQuarantined",
@@ -246,10 +247,21 @@ class VmBlamed:
 
 @value
 class VmReset:
-    """Dispatcher to VmActor, by way of its supervisors: boot the VM anew; it has not failed."""
+    """Dispatcher to VmActor, by way of its supervisors: boot the VM anew; it has not failed.
+
+    `by`: its supervisor says in which way, since a person wants it.
+    """
 
     vm: str
     reason: str
+    by: Rung | None = None
+
+
+@value
+class VmIsAskedTo:
+    """FleetActor to VmSupervisor: a person wants this of the VM."""
+
+    verb: PowerVerb
 
 
 @value

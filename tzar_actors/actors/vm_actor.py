@@ -8,6 +8,7 @@ import pykka
 
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.board import VmRow
+from tzar_actors.actors.boots import BootOffice
 from tzar_actors.actors.messages import (
     AgentHello,
     AgentLeft,
@@ -34,7 +35,7 @@ from tzar_actors.actors.messages import (
 from tzar_actors.actors.wiring import HostWiring, Wiring
 from tzar_actors.core.dispatch_events import Reported, VmAway, VmGone, VmReady, VmSilent
 from tzar_actors.core.host import BootAsked, BootRefused, VmCame, VmLeft
-from tzar_actors.core.records import IncarnationRecord, VmRecord, VmRemovedRecord
+from tzar_actors.core.records import VmRecord, VmRemovedRecord
 from tzar_actors.core.vm import Vm
 from tzar_actors.core.vm_events import (
     AgentCame,
@@ -67,7 +68,6 @@ from tzar_actors.core.vm_events import (
 from tzar_actors.core.vm_table import Desired
 from tzar_actors.drivers.base import PowerState, VmStatus
 from tzar_actors.events import catalogue
-from tzar_agent.protocol.identity import Identity
 from tzar_agent.protocol.messages import Hello, Play, Playing
 
 __all__ = ["VmActor"]
@@ -105,6 +105,9 @@ class VmActor(MachineActor[VmCommand]):
         self._generation = generation
         self._machine = Vm(wiring.vm_limits, row.incarnation)
         self._machine.desired = desired
+        self._boots = BootOffice(
+            wiring.fleet_id, host.name, host.endpoint, host.orphan_s, wiring.server_key, wiring.chance, wiring.wall
+        )
         self._hello: Hello | None = None  # kept up to date until the dispatcher is told
         self._orders: dict[str, Play] = {}  # what its agent was ordered and has not reported, in order
         self._booted_at: float | None = None
@@ -152,9 +155,9 @@ class VmActor(MachineActor[VmCommand]):
                 return self._step(AgentFaulted(f"attempt {attempt} should have ended {seconds:.0f} s ago"))
             case VmBlamed(_, cause):
                 return self._step(AgentFaulted(cause))
-            case VmReset(_, reason):
+            case VmReset(_, reason, by):
                 self.log(catalogue.VmReset(self._vm, reason))
-                return self._step(ResetAsked())
+                return self._step(ResetAsked(by))
             case BootAdmitted():
                 boot, self._waiting_boot = self._waiting_boot, None
                 if boot is not None:
@@ -265,27 +268,15 @@ class VmActor(MachineActor[VmCommand]):
         self._supervisor.tell(VmHasCome(self._vm))
 
     def _boot(self, boot: Boot) -> None:
-        keys = self._wiring.chance.keys()
         self._row.incarnation = boot.incarnation
         self._show_no_agent("booting", "")
-        self.journal.append(IncarnationRecord(self._vm, self._host.name, boot.incarnation, keys.public))
+        record, identity = self._boots.issue(self._vm, boot.incarnation)
+        self.journal.append(record)
         self.loop.mark_dirty()
-        identity = Identity(
-            fleet=self._wiring.fleet_id,
-            vm=self._vm,
-            incarnation=boot.incarnation,
-            endpoint=self._host.endpoint,
-            server_key=self._wiring.server_key,
-            public_key=keys.public,
-            secret_key=keys.secret,
-            entropy=self._wiring.chance.entropy(),
-            time=self._wiring.wall(),
-            orphan_s=self._host.orphan_s,
-        )
         call = DriverCall(self.actor_ref, self._generation, self._vm, boot.verb, identity, self._host.checkpoint)
 
         def release() -> None:
-            self._wiring.gateway.expect(self._vm, boot.incarnation, keys.public)
+            self._wiring.gateway.expect(self._vm, boot.incarnation, record.public_key)
             self._booted_at = self.loop.now()
             self._host.lane(self._vm).tell(call)
 

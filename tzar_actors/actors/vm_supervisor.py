@@ -17,6 +17,7 @@ from tzar_actors.actors.messages import (
     VmHasCome,
     VmHasFailed,
     VmHasSettled,
+    VmIsAskedTo,
     VmIsBack,
     VmIsQuarantined,
     VmRecover,
@@ -24,6 +25,7 @@ from tzar_actors.actors.messages import (
 )
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.wiring import HostWiring, Wiring
+from tzar_actors.client.protocol import PowerVerb
 from tzar_actors.core.dispatch_events import VmAway
 from tzar_actors.core.host import VmFell, VmLeft
 from tzar_actors.core.restart import Failed, Restart
@@ -67,6 +69,7 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
         self._wanted = desired  # by the fleet; in quarantine the VM is off nevertheless
         self._desired = desired
         rungs = (Rung.RESTART, Rung.RESTORE, Rung.RECREATE) if host.checkpoint else (Rung.RESTART, Rung.RECREATE)
+        self._clean_rung = Rung.RESTORE if host.checkpoint else Rung.RECREATE
         self._supervision = Supervision(wiring.intensity, rungs, wiring.probation_s)
         self._actor_deaths = wiring.intensity
         self._generation = 0
@@ -87,8 +90,9 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
             case VmBlamed() | VmReset():
                 self._tell_actor(message)
             case SetDesired(desired):
-                self._wanted = self._desired = desired
-                self._tell_actor(message)
+                self._want(desired)
+            case VmIsAskedTo(verb):
+                return self._asked_to(verb)
             case VmHasFailed(_, _, cause):
                 self._host.actor.tell(VmFell(self.loop.now(), self._vm, cause))  # who knows whether others fail as well
             case FailureJudged(cause, False):
@@ -133,6 +137,26 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
                 self._wiring.fleet.tell(VmIsQuarantined(self._vm))
             case _:
                 assert_never(command)
+
+    def _want(self, desired: Desired) -> None:
+        self._wanted = self._desired = desired
+        self._tell_actor(SetDesired(desired))
+
+    def _asked_to(self, verb: PowerVerb) -> tuple[SuperviseCommand, ...]:
+        """A person's word: it counts as no failure, and waits for no delay."""
+        if verb == "stop":
+            self._want(Desired.OFF)
+            return ()
+        if self._supervision.in_quarantine:
+            self.cancel_timer("probation")
+            self._wanted = Desired.RUNNING
+            return self._release()
+        if verb != "start":
+            by = Rung.RESTART if verb == "restart" else self._clean_rung
+            self._tell_actor(VmReset(self._vm, f"a person asked for a {verb}", by))
+        if self._wanted is not Desired.RUNNING:
+            self._want(Desired.RUNNING)
+        return ()
 
     def _release(self) -> tuple[SuperviseCommand, ...]:
         """Its time in quarantine is over, unless the fleet wants it off anyway."""

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from tzar_actors.cli import config, evaluate, results, simulate, status, supervise
+from tzar_actors.cli import config, evaluate, host, results, simulate, status, supervise, vm
 from tzar_actors.cli.demo import demo
 from tzar_actors.errors import ConfigError, TzarError
 
@@ -24,6 +24,8 @@ app.command("evaluate")(evaluate.evaluate_command)
 app.command("results")(results.results_command)
 app.command("status")(status.status_command)
 app.command("simulate")(simulate.simulate_command)
+app.add_typer(vm.app, name="vm")
+app.add_typer(host.app, name="host")
 app.add_typer(config.app, name="config")
 
 

@@ -7,12 +7,16 @@ import typer
 
 from tzar_actors.settings import Settings, load
 
-__all__ = ["ConfigOption", "settings_from"]
+__all__ = ["ConfigOption", "JsonOption", "VmArgument", "VmsArgument", "settings_from"]
 
 ConfigOption: TypeAlias = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="The fleet's TOML file. Without it: the defaults.", dir_okay=False),
 ]
+
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+VmArgument: TypeAlias = Annotated[str, typer.Argument(metavar="VM", help="Name of a VM.")]
+VmsArgument: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="VM...", help="Names of VMs.")]
 
 
 def settings_from(config: Path | None) -> Settings:

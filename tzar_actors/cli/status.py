@@ -67,6 +67,6 @@ def _vms(status: "FleetStatus") -> Table:
             vm.attempt or "",
             str(vm.games_played),
             str(vm.failures),
-            vm.detail,
+            vm.detail or ("stopped by a person" if vm.is_held else ""),
         )
     return table

@@ -22,12 +22,14 @@ from tzar_actors.client.protocol import (
     TRAINER_PROTOCOL_VERSION,
     Accepted,
     AskOutcomes,
+    AskPower,
     AskStatus,
     CancelEvaluations,
     FromSupervisor,
     FromTrainer,
     Outcomes,
     OutcomesAnswer,
+    PowerAnswer,
     Pulse,
     PulseAnswer,
     Rejected,
@@ -146,7 +148,7 @@ class Connection:
         """A supervisor answers."""
         return self._welcome is not None
 
-    def ask(self, make: Callable[[int], AskStatus | AskOutcomes], timeout_s: float) -> Any:
+    def ask(self, make: Callable[[int], AskStatus | AskOutcomes | AskPower], timeout_s: float) -> Any:
         """Asks a question and waits for its answer; it is asked again on a new connection.
 
         Raises:
@@ -320,7 +322,7 @@ class Connection:
                 for question, _ in list(self._requests.values()):
                     self._send(question)
                 self._ready.set()
-            case OutcomesAnswer() | StatusAnswer():
+            case OutcomesAnswer() | StatusAnswer() | PowerAnswer():
                 _, future = self._requests.pop(message.request, (None, None))
                 if future is not None:
                     future.set_result(message)

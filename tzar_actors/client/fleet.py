@@ -14,7 +14,7 @@ import psutil
 from tzar_actors.client.connection import Connection
 from tzar_actors.client.future import EvaluationFuture
 from tzar_actors.client.genomes import Blob, GenomeStore
-from tzar_actors.client.protocol import AskOutcomes, AskStatus, Shutdown, Submission
+from tzar_actors.client.protocol import AskOutcomes, AskPower, AskStatus, PowerVerb, Shutdown, Submission
 from tzar_actors.client.question import Question, check_key, check_keys, game_seeds
 from tzar_actors.client.results import (
     EvaluationResult,
@@ -175,6 +175,23 @@ class Fleet:
         """How the fleet is right now."""
         answer = self._connection.ask(AskStatus, _ANSWER_S)
         return status_of(unpack_value(answer.status, "the status"))
+
+    def power(self, vm: str, verb: PowerVerb) -> None:
+        """Has a VM started, stopped, restarted or reset. None of it is a failure of the VM, and no genome's fault.
+
+        It is on its way when this returns; `status` shows how far it is.
+
+        Args:
+            vm: its name.
+            verb: "stop": it is off until it is started again, whoever supervises it. "restart": turned off and booted
+                anew. "reset": so too, from its checkpoint or with a new disk. All but "stop" start a VM that is off.
+
+        Raises:
+            SupervisorError: the supervisor refused it, or no answer came.
+        """
+        answer = self._connection.ask(lambda request: AskPower(request, vm, verb), _ANSWER_S)
+        if answer.refusal:
+            raise SupervisorError(f"VM {vm}: {answer.refusal}")
 
     def shut_down(self, *, drain: bool = True) -> None:
         """Asks the supervisor to end: after what is open, or at once; what is open then stays in its journal."""

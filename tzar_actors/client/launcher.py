@@ -18,7 +18,7 @@ from tzar_actors.errors import LockedError, SupervisorError
 from tzar_actors.gateway.keys import TrainerAccess, write_private
 from tzar_actors.settings import Settings, difference, load, require_evaluator, with_evaluator
 
-__all__ = ["LaunchedFleet", "launch"]
+__all__ = ["LaunchedFleet", "is_locked", "launch"]
 
 _READY_S: Final = 60.0
 _TAIL_BYTES: Final = 4000
@@ -150,7 +150,7 @@ class LaunchedFleet(Fleet):
                 return
             if self._closing.wait(decision.after_s):
                 return
-            while _is_locked(self.state_dir):  # somebody else was faster: that supervisor serves this trainer as well
+            while is_locked(self.state_dir):  # somebody else was faster: that supervisor serves this trainer as well
                 if self._closing.wait(_LOOK_AGAIN_S):
                     return
             try:
@@ -216,7 +216,7 @@ def _settings(config: str | os.PathLike[str] | Settings | Mapping[str, Any] | No
 def _attach(settings: Settings, *, is_any_welcome: bool) -> Fleet | None:
     """The fleet of the supervisor that runs on this state folder, or None."""
     path = settings.state_dir / ACCESS_FILE
-    if not path.exists() or not _is_locked(settings.state_dir):
+    if not path.exists() or not is_locked(settings.state_dir):
         return None
     fleet = Fleet(settings.state_dir)
     try:
@@ -238,7 +238,8 @@ def _attach(settings: Settings, *, is_any_welcome: bool) -> Fleet | None:
     return fleet
 
 
-def _is_locked(state_dir: Path) -> bool:
+def is_locked(state_dir: Path) -> bool:
+    """Whether somebody holds the state folder, which is there: a supervisor, or a command in its place."""
     from filelock import FileLock, Timeout
 
     # Another look may hold it for a moment, as this one does; a supervisor that starts waits longer than both.

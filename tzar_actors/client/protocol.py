@@ -15,12 +15,15 @@ __all__ = [
     "TRAINER_PROTOCOL_VERSION",
     "Accepted",
     "AskOutcomes",
+    "AskPower",
     "AskStatus",
     "CancelEvaluations",
     "FromSupervisor",
     "FromTrainer",
     "Outcomes",
     "OutcomesAnswer",
+    "PowerAnswer",
+    "PowerVerb",
     "Pulse",
     "PulseAnswer",
     "Rejected",
@@ -39,6 +42,7 @@ SUBMIT_LIMIT_BYTES = 8 * 1024 * 1024
 
 Count: TypeAlias = Annotated[int, Range(0, 2**63 - 1)]
 Keys: TypeAlias = Annotated[tuple[Name, ...], Items(100_000)]
+PowerVerb: TypeAlias = Literal["start", "stop", "restart", "reset"]
 Encoded: TypeAlias = Annotated[bytes, Size(128 * 1024 * 1024)]
 
 
@@ -173,6 +177,30 @@ class StatusAnswer:
 
 
 @value
+class AskPower:
+    """A person wants this of a VM. What it takes goes on after the answer: `AskStatus` shows how far it is.
+
+    start: it is to run, also when it was stopped by a person or is in quarantine. stop: it is to be off until it is
+    started again. restart: it is turned off and booted anew. reset: so too, from its checkpoint, or where there is
+    none with a new disk; both are starts as well.
+    """
+
+    TAG: ClassVar[str] = "ask_power"
+    request: Count
+    vm: Name
+    verb: PowerVerb
+
+
+@value
+class PowerAnswer:
+    """It is committed, and on its way; or it is refused, and `refusal` says why."""
+
+    TAG: ClassVar[str] = "power_answer"
+    request: Count
+    refusal: Text
+
+
+@value
 class Shutdown:
     """End: after what is open (`drain`), or now (`stop`); what is open then stays in the journal."""
 
@@ -196,17 +224,21 @@ class PulseAnswer:
     number: Count
 
 
-FromTrainer: TypeAlias = TrainerHello | Submit | CancelEvaluations | AskOutcomes | AskStatus | Shutdown | Pulse
+FromTrainer: TypeAlias = (
+    TrainerHello | Submit | CancelEvaluations | AskOutcomes | AskStatus | AskPower | Shutdown | Pulse
+)
 FromSupervisor: TypeAlias = (
-    TrainerWelcome | Accepted | Rejected | Outcomes | OutcomesAnswer | StatusAnswer | PulseAnswer
+    TrainerWelcome | Accepted | Rejected | Outcomes | OutcomesAnswer | StatusAnswer | PowerAnswer | PulseAnswer
 )
 
 
 def from_trainer_codec() -> Codec[FromTrainer]:
     """For what trainers say; belongs to one thread."""
-    return Codec((TrainerHello, Submit, CancelEvaluations, AskOutcomes, AskStatus, Shutdown, Pulse), SUBMIT_LIMIT_BYTES)
+    said = (TrainerHello, Submit, CancelEvaluations, AskOutcomes, AskStatus, AskPower, Shutdown, Pulse)
+    return Codec(said, SUBMIT_LIMIT_BYTES)
 
 
 def from_supervisor_codec() -> Codec[FromSupervisor]:
     """For what the supervisor says to trainers; belongs to one thread."""
-    return Codec((TrainerWelcome, Accepted, Rejected, Outcomes, OutcomesAnswer, StatusAnswer, PulseAnswer), 2**30)
+    said = (TrainerWelcome, Accepted, Rejected, Outcomes, OutcomesAnswer, StatusAnswer, PowerAnswer, PulseAnswer)
+    return Codec(said, 2**30)

@@ -110,7 +110,10 @@ class ResultsSoFar:
 
 @value
 class VmSnapshot:
-    """One VM at the time of the question. `state`: off, booting, idle, playing, away, failed or quarantined."""
+    """One VM at the time of the question. `state`: off, booting, idle, playing, away, failed or quarantined.
+
+    `is_held`: a person stopped it, so it stays off.
+    """
 
     vm: str
     host: str
@@ -123,6 +126,7 @@ class VmSnapshot:
     games_played: int
     failures: int
     detail: str
+    is_held: bool = False
 
 
 @value

@@ -18,6 +18,7 @@ from tzar_actors.core.records import (
     GameEndedRecord,
     IncarnationRecord,
     Record,
+    VmHeldRecord,
     VmRecord,
     VmRemovedRecord,
 )
@@ -67,7 +68,7 @@ def fold(records: Iterable[Record], now: float, wall: float) -> list[Restored]:
                 kept.setdefault(key, _Kept()).games[game] = game_ended
             case EvaluationEndedRecord(ended):
                 kept[ended.key] = _Kept(ended=ended)
-            case VmRecord() | IncarnationRecord() | VmRemovedRecord():
+            case VmRecord() | IncarnationRecord() | VmRemovedRecord() | VmHeldRecord():
                 pass  # of VMs their own machines know; what an older incarnation played is revoked when it is heard
             case _:
                 assert_never(record)

@@ -13,6 +13,7 @@ __all__ = [
     "GameEndedRecord",
     "IncarnationRecord",
     "Record",
+    "VmHeldRecord",
     "VmRecord",
     "VmRemovedRecord",
 ]
@@ -88,6 +89,15 @@ class VmRemovedRecord:
     vm: str
 
 
+@value
+class VmHeldRecord:
+    """A person stopped a VM (`is_held`), which stays off until a person starts it again; or has started it again."""
+
+    vm: str
+    host: str
+    is_held: bool
+
+
 Record: TypeAlias = (
     EvaluationRecord
     | AttemptRecord
@@ -97,4 +107,5 @@ Record: TypeAlias = (
     | VmRecord
     | IncarnationRecord
     | VmRemovedRecord
+    | VmHeldRecord
 )

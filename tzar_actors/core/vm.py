@@ -84,6 +84,7 @@ class Vm:
         self._adopting = False
         self._away = False
         self._rung: Rung | None = None
+        self._asked: Rung | None = None  # by a person, who does not have to ask again when something else comes first
         self._recheck_s = _FIRST_RECHECK_S
         self._retry_s = _FIRST_RETRY_S
         self._backing_off = False
@@ -113,8 +114,8 @@ class Vm:
                 return self._silent("no word from its agent")
             case AgentFaulted(cause):
                 return self._fail(cause) if self.phase is AgentPhase.READY else []
-            case ResetAsked():
-                return [*self._leave(), *self._next()] if self.desired is Desired.RUNNING else []
+            case ResetAsked(rung):
+                return self._reset(rung)
             case RecoverBy(rung):
                 if self.phase is not AgentPhase.FAILED:
                     return []
@@ -162,10 +163,18 @@ class Vm:
         self._off_was_told = True
         return [ReportOff()]
 
+    def _reset(self, by: Rung | None) -> list[VmCommand]:
+        if by is not None:
+            self._asked = self._asked if by is Rung.RESTART else by
+            if self.phase in (AgentPhase.UNSEEN, AgentPhase.FAILED):
+                self.phase = AgentPhase.NONE
+        return [*self._leave(), *self._next()] if self.desired is Desired.RUNNING else []
+
     def _boot(self) -> list[VmCommand]:
-        if self._rung is Rung.RECREATE:
+        rung = self._asked or self._rung
+        if rung is Rung.RECREATE:
             return self._begin("remove")
-        verb: Literal["start", "restore"] = "restore" if self._rung is Rung.RESTORE else "start"
+        verb: Literal["start", "restore"] = "restore" if rung is Rung.RESTORE else "start"
         self._hello = self._adopting = False
         self.incarnation += 1
         self.call = verb
@@ -195,11 +204,15 @@ class Vm:
         match verb:
             case "start" | "restore":
                 self.observed, self.phase, self._rung = Observed.RUNNING, AgentPhase.BOOTING, None
+                if verb == "restore":
+                    self._asked = None
+                elif self._asked is not None:  # while it booted
+                    return [*self._leave(), *self._next()]
                 if self._hello and self.desired is Desired.RUNNING:
                     return self._ready()
                 return [SetTimer("boot", self.limits.boot_timeout_s), *self._next()]
             case "create":
-                self.observed, self._rung = Observed.OFF, None
+                self.observed, self._rung, self._asked = Observed.OFF, None, None
                 return self._next()
             case "remove":
                 self.observed = Observed.ABSENT
@@ -220,6 +233,8 @@ class Vm:
             return []
         self._call_ended = event.at
         self.observed = Observed.UNKNOWN
+        if verb == "restore" and not event.refused:
+            self._asked = None  # what there is to be restored cannot be: the ladder knows the way on
         if verb == "stop" and not event.refused:
             self.observed, self.phase = Observed.RUNNING, AgentPhase.NONE  # it was asked: now it is turned off
             return [*self._silence_timers(), *self._next()]

@@ -109,7 +109,13 @@ class AgentFaulted:
 
 @value
 class ResetAsked:
-    """Somebody wants another incarnation of the VM, which has not failed."""
+    """Somebody wants another incarnation of the VM, which has not failed.
+
+    `by`: a person wants it in this way, and now, wherever the VM stands. None: a game needs another incarnation, which
+    there will be anyway of a VM that has failed or boots.
+    """
+
+    by: Rung | None = None
 
 
 @value

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tzar_agent.protocol.identity import Identity
 
-__all__ = ["Driver", "Execution", "PowerState", "VmStatus"]
+__all__ = ["Check", "Driver", "Execution", "HostSetup", "Part", "PowerState", "VmStatus"]
 
 
 class PowerState(StrEnum):
@@ -50,6 +50,50 @@ class Execution:
     stdout: bytes
     stderr: bytes
     timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Whether one thing that a host needs for its VMs is in order.
+
+    Args:
+        name: what was looked at, in one or two words.
+        ok: whether it is as wanted; None: it could not be found out, and `found` says why.
+        found: what is there.
+        wanted: what should be.
+        cure: what a person can do about it; "" where nothing is wrong.
+    """
+
+    name: str
+    ok: bool | None
+    found: str
+    wanted: str
+    cure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was done about one part of a host. `state`: "made", "changed" or "there"; `detail`: what it is now."""
+
+    name: str
+    state: str
+    detail: str
+
+
+class HostSetup(Protocol):
+    """Prepares a host for its VMs, and looks whether it can carry them. What needs neither has only a folder."""
+
+    def initialize(self) -> Sequence[Part]:
+        """Makes what is missing. Called twice: the second time all is there. Raises `DriverError`."""
+        ...
+
+    def check(self) -> Sequence[Check]:
+        """Looks at everything and changes nothing. Raises `DriverError` when the host cannot be asked at all."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what it holds open."""
+        ...
 
 
 class Driver(Protocol):

@@ -1,18 +1,22 @@
-"""Which driver the settings ask for."""
+"""Which driver the settings ask for, and how its host is prepared."""
 
 import sys
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 
 from hyperv.driver import HyperVDriver
 from hyperv.lanes import Lanes
 from hyperv.opening import found_credentials, lanes_by_winrm, lanes_here
 from hyperv.plans import Addresses, GuestPlan, VmPlan
-from tzar_actors.drivers.base import Driver
+from hyperv.setup import HyperVSetup, NetworkPlan
+from tzar_actors.drivers.base import Driver, HostSetup
 from tzar_actors.drivers.local import LocalDriver
-from tzar_actors.settings import Host, HyperVHost
+from tzar_actors.drivers.setups import LocalSetup
+from tzar_actors.settings import Host, HyperVHost, Settings
 
-__all__ = ["make_driver"]
+__all__ = ["make_driver", "make_setup"]
+
+_MIB: Final = 1024 * 1024
 
 
 def make_driver(host: Host, fleet_id: str, state_dir: Path) -> Driver:
@@ -29,12 +33,38 @@ def make_driver(host: Host, fleet_id: str, state_dir: Path) -> Driver:
     match host.driver:
         case "local":
             argv = (host.local.python or sys.executable, "-m", "tzar_agent", "run")
-            return LocalDriver(host.name, fleet_id, state_dir / "vms" / host.name, host.local.template, argv)
+            return LocalDriver(host.name, fleet_id, _folder(host, state_dir), host.local.template, argv)
         case "hyperv":
             guests = _guests(host.hyperv)
             return HyperVDriver(host.name, fleet_id, _lanes(host), _vms(host.hyperv), guests)
         case _:
             assert_never(host.driver)
+
+
+def make_setup(host: Host, settings: Settings, fleet_id: str, ports: tuple[int, int]) -> HostSetup:
+    """What prepares and checks a host.
+
+    Args:
+        host: its settings.
+        settings: all of them.
+        fleet_id: the mark of the fleet; 32 zeros where there is no fleet yet.
+        ports: where the supervisor listens for control and for blobs; 0: it has not chosen yet.
+    """
+    match host.driver:
+        case "local":
+            reserve_bytes = settings.limits.disk_low_mib * _MIB
+            python = host.local.python or sys.executable
+            folder = _folder(host, settings.state_dir)
+            return LocalSetup(host.name, folder, host.vms, host.local.template, python, reserve_bytes)
+        case "hyperv":
+            network = _network(host.hyperv, ports)
+            return HyperVSetup(host.name, fleet_id, _lanes(host), _vms(host.hyperv), network, host.vms)
+        case _:
+            assert_never(host.driver)
+
+
+def _folder(host: Host, state_dir: Path) -> Path:
+    return state_dir / "vms" / host.name
 
 
 def _lanes(host: Host) -> Lanes:
@@ -88,3 +118,8 @@ def _guests(given: HyperVHost) -> GuestPlan:
         boot_timeout_s=given.boot_timeout_s,
         checkpoint=given.checkpoint or "",
     )
+
+
+def _network(given: HyperVHost, ports: tuple[int, int]) -> NetworkPlan:
+    is_elsewhere = given.address not in (None, "localhost", "127.0.0.1", "::1")
+    return NetworkPlan(given.host_address, given.prefix_length, given.nat, is_elsewhere, ports)

@@ -44,8 +44,10 @@ from tzar_actors.events.of_vms import (
     HostDown,
     HostUp,
     PeerRejected,
+    VmAsked,
     VmCreated,
     VmFailed,
+    VmHeld,
     VmQuarantined,
     VmReady,
     VmRecovering,
@@ -92,8 +94,10 @@ __all__ = [
     "SupervisorStopping",
     "TrainerConnected",
     "TrainerDisconnected",
+    "VmAsked",
     "VmCreated",
     "VmFailed",
+    "VmHeld",
     "VmQuarantined",
     "VmReady",
     "VmRecovering",
@@ -126,6 +130,8 @@ Event: TypeAlias = (
     | VmQuarantined
     | VmReleased
     | VmReset
+    | VmAsked
+    | VmHeld
     | VmStray
     | VmStopped
     | VmRemoved

@@ -14,8 +14,10 @@ __all__ = [
     "HostDown",
     "HostUp",
     "PeerRejected",
+    "VmAsked",
     "VmCreated",
     "VmFailed",
+    "VmHeld",
     "VmQuarantined",
     "VmReady",
     "VmRecovering",
@@ -156,6 +158,27 @@ class VmReset:
     TEXT: ClassVar[str] = "VM {vm} is booted anew: {reason}"
     vm: str
     reason: str
+
+
+@value
+class VmAsked:
+    """A person asked the supervisor to start, stop, restart or reset a VM; none of it counts as a failure."""
+
+    NAME: ClassVar[str] = "vm_asked"
+    LEVEL: ClassVar[Level] = Level.INFO
+    TEXT: ClassVar[str] = "a person asked for a {verb} of VM {vm}"
+    vm: str
+    verb: str
+
+
+@value
+class VmHeld:
+    """A supervisor has begun, and leaves a VM off that a person stopped."""
+
+    NAME: ClassVar[str] = "vm_held"
+    LEVEL: ClassVar[Level] = Level.WARNING
+    TEXT: ClassVar[str] = "VM {vm} stays off, since a person stopped it. To start it: tzar vm start {vm}"
+    vm: str
 
 
 @value

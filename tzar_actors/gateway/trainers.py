@@ -9,6 +9,7 @@ from tzar_actors.actors.messages import TrainerCame, TrainerLeft, TrainerSaid
 from tzar_actors.client.protocol import (
     TRAINER_PROTOCOL_VERSION,
     Accepted,
+    AskPower,
     FromSupervisor,
     Outcomes,
     Pulse,
@@ -84,7 +85,7 @@ class TrainerDesk:
         if isinstance(message, Pulse):
             self._send(peer, self._write_codec.encode(PulseAnswer(message.number)))
             return
-        listener = self._fleet if isinstance(message, Shutdown) else self._dispatcher
+        listener = self._fleet if isinstance(message, Shutdown | AskPower) else self._dispatcher
         if listener is not None:
             listener.tell(TrainerSaid(peer.trainer, message))
 

@@ -19,6 +19,7 @@ from tzar_actors.core.records import (
     GameEndedRecord,
     IncarnationRecord,
     Record,
+    VmHeldRecord,
     VmRecord,
     VmRemovedRecord,
 )
@@ -26,10 +27,12 @@ from tzar_actors.journal.checkpointer import Checkpointer
 from tzar_actors.journal.error import JournalError
 from tzar_actors.journal.integrity import is_damage, mark_suspect
 from tzar_actors.journal.opening import is_full, open_database
+from tzar_actors.journal.schema import SCHEMA_VERSION
 from tzar_actors.journal.stored import stored_codec
+from tzar_actors.journal.vms import JournalledVm, vms_in
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
 
-__all__ = ["Journal", "JournalError", "JournalledVm"]
+__all__ = ["Journal", "JournalError"]
 
 _GENOME = "INSERT OR IGNORE INTO genomes VALUES (?, ?)"
 _ACCEPTED = "INSERT INTO evaluations VALUES (?, ?, ?, ?, NULL)"
@@ -45,19 +48,6 @@ _ENDED = "UPDATE evaluations SET ended = ? WHERE key = ?"
 _ORDER = (_GENOME, _ACCEPTED, _SPOOLED, _ATTEMPT, _STORY, _GAME, _ENDED)
 
 _TRIES = 3  # on a full disk: what is freed may be taken by others at once
-
-
-class JournalledVm:
-    """What the journal knows of one VM."""
-
-    __slots__ = ("host", "incarnation", "machine_id", "public_key", "vm")
-
-    def __init__(self, vm: str, host: str, machine_id: str | None, incarnation: int, public_key: str | None) -> None:
-        self.vm = vm
-        self.host = host
-        self.machine_id = machine_id
-        self.incarnation = incarnation
-        self.public_key = public_key
 
 
 class Journal:
@@ -146,6 +136,12 @@ class Journal:
                 )
             case VmRemovedRecord(vm):
                 self._append_vm("UPDATE vms SET machine_id = NULL, public_key = NULL WHERE vm = ?", (vm,))
+            case VmHeldRecord(vm, host, is_held):
+                self._append_vm(
+                    "INSERT INTO vms (vm, host, held) VALUES (?, ?, ?) ON CONFLICT (vm) DO UPDATE"
+                    " SET held = excluded.held",
+                    (vm, host, is_held),
+                )
             case _:
                 assert_never(record)
 
@@ -218,9 +214,8 @@ class Journal:
         return None if is_open is None else "open" if is_open else "ended"
 
     def vms(self) -> dict[str, JournalledVm]:
-        """All VMs that were ever given an incarnation, by name."""
-        rows = self._db.execute("SELECT vm, host, machine_id, incarnation, public_key FROM vms")
-        return {row[0]: JournalledVm(*row) for row in rows}
+        """All VMs that it ever heard of, by name."""
+        return vms_in(self._db, SCHEMA_VERSION)
 
     def open_rows(self) -> tuple[list[Any], list[Any], list[Any]]:
         """What is open: (asked, accepted_at), (key, game, ended) and (key, game, attempt, vm, incarnation, story)."""

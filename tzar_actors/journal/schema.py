@@ -39,6 +39,9 @@ CREATE INDEX ended_evaluations ON evaluations (accepted_at) WHERE ended IS NOT N
 CREATE TABLE spooled (digest BLOB, key TEXT, PRIMARY KEY (digest, key)) WITHOUT ROWID;
 """
 
+# Which VMs a person stopped: they stay off, whoever supervises them next.
+_VERSION_3: Final = "ALTER TABLE vms ADD COLUMN held INTEGER NOT NULL DEFAULT 0"
+
 
 def _run(db: sqlite3.Connection, script: str) -> None:
     for statement in script.split(";"):  # executescript would commit what was begun
@@ -59,7 +62,11 @@ def _to_version_2(db: sqlite3.Connection) -> None:
             db.execute("INSERT INTO spooled VALUES (?, ?)", (asked.digest, key))
 
 
+def _to_version_3(db: sqlite3.Connection) -> None:
+    _run(db, _VERSION_3)
+
+
 # The nth leads from version n to version n + 1, inside of a transaction that whoever calls it begins and ends.
 # One that was released never changes: journals in the field went through it as it was.
-MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_to_version_1, _to_version_2)
+MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_to_version_1, _to_version_2, _to_version_3)
 SCHEMA_VERSION: Final = len(MIGRATIONS)

@@ -1,0 +1,38 @@
+"""`tzar host`: what hosts need, before there is a fleet."""
+
+import json
+
+C = ("-c", "fleet.toml")
+
+
+def test_a_host_that_has_what_it_needs_is_good(tzar, folder):
+    done = tzar("host", "check", *C)
+    assert done.returncode == 0, done.stdout
+    assert "here" in done.stdout
+    assert "BAD" not in done.stdout
+    assert not (folder / "state").exists()
+
+
+def test_what_a_host_lacks_is_told_with_the_cure_and_exit_code_1(tzar, folder):
+    config = (folder / "fleet.toml").read_text(encoding="utf-8")
+    (folder / "fleet.toml").write_text(f'{config}[hosts.local]\npython = "no/such/python"\n', encoding="utf-8")
+    done = tzar("host", "check", *C, "--json")
+    assert done.returncode == 1
+    checks = {each["name"]: each for each in map(json.loads, done.stdout.splitlines())}
+    assert (checks["folder"]["ok"], checks["agent"]["ok"]) == (True, False)
+    assert "python" in checks["agent"]["cure"]
+    shown = tzar("host", "check", *C)
+    assert shown.returncode == 1
+    assert "BAD" in shown.stdout
+
+
+def test_what_init_makes_is_there_the_second_time(tzar, folder):
+    assert "folder made" in tzar("host", "init", *C).stdout
+    assert "folder there" in tzar("host", "init", "here", *C).stdout
+    assert (folder / "state" / "vms" / "here").is_dir()
+
+
+def test_an_unknown_host_is_told_with_the_nearest_one(tzar):
+    done = tzar("host", "check", "her", *C)
+    assert done.returncode == 2
+    assert 'no host "her"; the nearest known is here' in done.stderr

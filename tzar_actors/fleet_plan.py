@@ -1,0 +1,56 @@
+"""What the settings come to: the VMs of each host by name, and what their agents are told of the supervisor."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from tzar_actors.settings import Host, Settings
+
+__all__ = ["HostPlan", "host_plans", "reachable", "tcp"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """One host.
+
+    Args:
+        host: its settings.
+        vms: the names of its VMs.
+        orphan_s: seconds without a supervisor after which its agents end; None: they park.
+        checkpoint: the name of the checkpoint that its VMs are reset to; "": there is none, a new disk is as good.
+    """
+
+    host: Host
+    vms: tuple[str, ...]
+    orphan_s: float | None
+    checkpoint: str
+
+    def dialled(self, endpoint: str) -> str:
+        """Where its agents dial a supervisor that listens on `endpoint`."""
+        port = endpoint.rpartition(":")[2]
+        return tcp(self.host.advertise, port) if self.host.advertise else reachable(endpoint)
+
+
+def host_plans(settings: Settings) -> Iterator[HostPlan]:
+    """Every host. VMs are numbered through all of them."""
+    number = 0
+    for host in settings.hosts:
+        vms = tuple(f"{settings.fleet.name}-{number + i + 1:02d}" for i in range(host.vms))
+        number += host.vms
+        match host.driver:
+            case "local":
+                yield HostPlan(host, vms, settings.fleet.orphan_s, checkpoint="")
+            case "hyperv":
+                yield HostPlan(host, vms, None, checkpoint=host.hyperv.checkpoint or "")
+            case _:
+                assert_never(host.driver)
+
+
+def tcp(address: str, port: int | str) -> str:
+    """The endpoint, as ZeroMQ writes it."""
+    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
+
+
+def reachable(endpoint: str) -> str:
+    """An endpoint that listens everywhere, as this machine dials it."""
+    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
