@@ -9,6 +9,7 @@ from tzar_actors.errors import DriverError
 
 __all__ = ["Heartbeats"]
 
+_SHARE = 3
 _RUNNING = frozenset({"Running", "Starting"})
 
 
@@ -18,16 +19,17 @@ class Heartbeats:
     Args:
         host: the host's name, for errors.
         ask: what the host says of its VMs now, by name; may raise `DriverError`.
-        pause_s: seconds from one question to the next.
+        pause_s: seconds from one question to the next, at least; and no more than a third of the time is spent asking.
     """
 
-    def __init__(self, host: str, ask: Callable[[], Mapping[str, Row]], pause_s: float = 0.25) -> None:
+    def __init__(self, host: str, ask: Callable[[], Mapping[str, Row]], pause_s: float = 0.3) -> None:
         self._host = host
         self._ask = ask
         self._pause_s = pause_s
         self._changed = threading.Condition()
         self._is_asking = False
         self._asked_at = float("-inf")  # when the question was asked that has the answer; monotonic
+        self._next_at = 0.0
         self._answer: Mapping[str, Row] | DriverError = {}
 
     def wait(self, vm: str, deadline: float) -> Row:
@@ -64,7 +66,7 @@ class Heartbeats:
         """The answer to a question that was asked after `moment`: by this thread, or by another one that waits."""
         with self._changed:
             while self._asked_at < moment:
-                pause_s = self._asked_at + self._pause_s - time.monotonic()
+                pause_s = self._next_at - time.monotonic()
                 if not self._is_asking and pause_s <= 0.0:
                     self._is_asking = True
                     break
@@ -77,6 +79,7 @@ class Heartbeats:
         finally:
             with self._changed:
                 self._is_asking = False
+                self._next_at = asked_at + max(self._pause_s, _SHARE * (time.monotonic() - asked_at))
                 if answer is not None:
                     self._asked_at, self._answer = asked_at, answer
                 self._changed.notify_all()

@@ -16,10 +16,10 @@ from tzar_agent.protocol.identity import Identity
 __all__ = ["Guests"]
 
 _CALL_S = 60.0
-_FIRST_PAUSE_S = 0.2
-# A guest that boots refuses sessions for a while, and so does one with another password, which after ten tries may
-# lock the account: within five minutes there are fewer of those that wait this long.
-_LONGEST_PAUSE_S = 60.0
+_COPY_PAUSES_S = (0.2, 1.0)  # the first, and the longest that comes of doubling it
+# A guest that boots refuses sessions for a while, and so does one that has another password, which may lock the account
+# after ten tries: there are nine in five minutes.
+_SESSION_PAUSES_S = (1.0, 128.0)
 _LOOK_S = 0.25
 
 
@@ -31,13 +31,25 @@ class Guests:
         fleet: the fleet's id.
         lanes: to the host.
         plan: how guests are reached.
+        clock: monotonic seconds.
+        pause: waits so many seconds.
     """
 
-    def __init__(self, host: str, fleet: str, lanes: Lanes, plan: GuestPlan) -> None:
+    def __init__(
+        self,
+        host: str,
+        fleet: str,
+        lanes: Lanes,
+        plan: GuestPlan,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._host = host
         self._fleet = fleet
         self._lanes = lanes
         self._plan = plan
+        self._clock = clock
+        self._pause = pause
 
     def call(self, function: str, vm: str, timeout_s: float, **parameters: Value) -> list[Any]:
         """Calls a function that opens a session in the VM's guest. Raises `DriverError`."""
@@ -66,24 +78,25 @@ class Guests:
         path = rf"{self._plan.home}\identity.json"
         document = Secret(replace(identity, machine_id=machine_id).to_json())
         delivery: Mapping[str, Value] = {"Fleet": self._fleet, "Name": vm, "Document": document, "Target": path}
-        _patiently(lambda: self._lanes.call("Copy-TzarIdentity", delivery, _CALL_S), "TzarNoHeartbeat", deadline)
+        copy = functools.partial(self._lanes.call, "Copy-TzarIdentity", delivery, _CALL_S)
+        self._patiently(copy, "TzarNoHeartbeat", deadline, *_COPY_PAUSES_S)
         # Its agent may have said hello by now; it is given no game before this has ended.
         is_there = self._set_up(vm, deadline, {"FromHostClock": True, "TestPath": path, **self._address(vm)})
         while is_there:
-            if time.monotonic() >= deadline:
+            if self._clock() >= deadline:
                 raise DriverError(
                     "its agent did not take its identity",
                     host=self._host,
                     vm=vm,
                     cure=f"Look there whether tzar-agent runs, with the home {self._plan.home}, and at its agent.log",
                 )
-            time.sleep(_LOOK_S)
+            self._pause(_LOOK_S)
             is_there = self._set_up(vm, deadline, {"TestPath": path})
 
     def _set_up(self, vm: str, deadline: float, given: dict[str, Value]) -> bool:
         """Whether the file that is asked about is there, once what is given was done."""
         call = functools.partial(self.call, "Set-TzarWorkerGuest", vm, _CALL_S, **given)
-        [answer] = _patiently(call, "TzarNoGuestSession", deadline)
+        [answer] = self._patiently(call, "TzarNoGuestSession", deadline, *_SESSION_PAUSES_S)
         return bool(answer["PathExists"])
 
     def _address(self, vm: str) -> dict[str, Value]:
@@ -95,15 +108,15 @@ class Guests:
             cure = 'Name it so, or set guest_addresses = "dhcp"'
             raise DriverError(str(error), host=self._host, vm=vm, cure=cure) from None
 
-
-def _patiently(call: Callable[[], list[Any]], code: str, deadline: float) -> list[Any]:
-    """What `call` returns, once it does not fail for the one reason that passes while a guest boots."""
-    pause_s = _FIRST_PAUSE_S
-    while True:
-        try:
-            return call()
-        except HyperVError as error:
-            if error.code != code or time.monotonic() + pause_s >= deadline:
-                raise
-        time.sleep(pause_s)
-        pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+    def _patiently(
+        self, call: Callable[[], list[Any]], code: str, deadline: float, pause_s: float, longest_s: float
+    ) -> list[Any]:
+        """What `call` returns, once it does not fail for the one reason that passes while a guest boots."""
+        while True:
+            try:
+                return call()
+            except HyperVError as error:
+                if error.code != code or self._clock() + pause_s >= deadline:
+                    raise
+            self._pause(pause_s)
+            pause_s = min(longest_s, pause_s * 2)

@@ -1,68 +1,111 @@
-"""How a Hyper-V host is prepared and checked: `Initialize-TzarHost` and `Test-TzarHost`, asked through a lane."""
+"""A Hyper-V host as such: what is prepared on it once, and whether it can carry the fleet's VMs."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hyperv.lanes import Lanes
 from hyperv.messages import Value
+from hyperv.plans import VmPlan
 from tzar_actors.drivers.base import Check, Part
 from tzar_actors.errors import DriverError
 
-__all__ = ["HyperVSetup"]
+__all__ = ["HyperVSetup", "NetworkPlan"]
 
-_INITIALIZE_S: Final = 180.0
-_CHECK_S: Final = 120.0
+_CALL_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """The network of the host's VMs.
+
+    Args:
+        host_address: the host's own on an internal switch.
+        prefix_length: of the network there.
+        nat: whether the host lets guests out.
+        is_elsewhere: whether the supervisor does not run on the host.
+        ports: where it listens for control and for blobs; 0: it has not chosen yet.
+    """
+
+    host_address: str
+    prefix_length: int
+    nat: bool
+    is_elsewhere: bool
+    ports: tuple[int, int]
 
 
 class HyperVSetup:
-    """A host that is reached by lanes of its own.
+    """Prepares and checks one host.
 
     Args:
         host: its name, for errors.
-        lanes: how it is reached; `close` ends them.
-        initialize: the parameters of `Initialize-TzarHost`; None or 0 as its `Port`: there is none yet.
-        check: the parameters of `Test-TzarHost`, but for the time.
-        wall: seconds since 1970.
+        fleet: the fleet's id, 32 hex digits.
+        lanes: to the host; they are closed with this.
+        vms: how VMs are made there.
+        network: of these VMs.
+        count: how many VMs it is to carry.
     """
 
-    def __init__(
-        self,
-        host: str,
-        lanes: Lanes,
-        initialize: Mapping[str, Value],
-        check: Mapping[str, Value],
-        wall: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, host: str, fleet: str, lanes: Lanes, vms: VmPlan, network: NetworkPlan, count: int) -> None:
         self._host = host
+        self._fleet = fleet
         self._lanes = lanes
-        self._initialize = initialize
-        self._check = check
-        self._wall = wall
+        self._vms = vms
+        self._network = network
+        self._count = count
 
     def initialize(self) -> Sequence[Part]:
-        """Makes the switch, the host's address on it, NAT where it is wanted, the firewall's rule, the folder.
+        """Makes the switch, the host's address on it, NAT if wanted, the firewall's rule and the folder.
 
         Raises:
-            DriverError: no port is known that the firewall would have to let in, or as the host says.
+            DriverError: a part could not be made; or the firewall cannot be told of ports that nobody has chosen yet.
         """
-        if not self._initialize.get("Port"):
+        port, blob_port = self._network.ports
+        if not (port and blob_port):
             raise DriverError(
-                "the firewall cannot be told which port to let in: no port of the supervisor is chosen yet",
+                "the firewall's rule needs the supervisor's ports, and they are not chosen yet",
                 host=self._host,
-                cure="Set port and blob_port in [fleet]",
+                cure="Set port and blob_port in [fleet], or start the supervisor once",
             )
-        made = self._lanes.call("Initialize-TzarHost", self._initialize, _INITIALIZE_S)
-        return tuple(Part(str(each["Name"]), str(each["Found"]), str(each["Detail"])) for each in made)
+        given: dict[str, Value] = {**self._address(), "Nat": self._network.nat, "Port": port, "BlobPort": blob_port}
+        made = self._lanes.call("Initialize-TzarHost", {**given, "Folder": self._vms.folder}, _CALL_S)
+        return [Part(part["Name"], part["Found"], part["Detail"]) for part in made]
 
     def check(self) -> Sequence[Check]:
-        """See `HostSetup`."""
-        found = self._lanes.call("Test-TzarHost", {**self._check, "Time": self._wall()}, _CHECK_S)
-        return tuple(
-            Check(str(each["Name"]), each["Ok"], str(each["Found"]), str(each["Wanted"]), str(each["Cure"]))
-            for each in found
-        )
+        """What `Test-TzarHost` finds, once the host was reached and took the account."""
+        self._lanes.call("Get-TzarWorkerVM", {"Fleet": self._fleet}, _CALL_S)  # or opening the lane would be clock skew
+        port, blob_port = self._network.ports
+        given: dict[str, Value] = {
+            "Fleet": self._fleet,
+            **self._address(),
+            "SupervisorIsElsewhere": self._network.is_elsewhere,
+            "Port": port,
+            "BlobPort": blob_port,
+            "Folder": self._vms.folder,
+            "Template": self._vms.template,
+            "Generation": self._vms.generation,
+            "Count": self._count,
+            "MemoryMB": self._vms.memory,
+            "DiskMB": self._vms.disk,
+            "ReserveMemoryMB": self._vms.reserve_memory,
+            "ReserveDiskMB": self._vms.reserve_disk,
+            "GpuPartition": self._vms.gpu_partition,
+            "Time": time.time(),
+        }
+        found = self._lanes.call("Test-TzarHost", given, _CALL_S)
+        reached = Check("reached", True, "PowerShell answers, and took the account", "the host can be asked")
+        return [
+            reached,
+            *(Check(*(each[name] for name in ("Name", "Ok", "Found", "Wanted", "Cure"))) for each in found),
+        ]
 
     def close(self) -> None:
-        """Ends the lanes."""
+        """Ends the PowerShells on the host."""
         self._lanes.close()
+
+    def _address(self) -> dict[str, Value]:
+        return {
+            "SwitchName": self._vms.switch,
+            "HostAddress": self._network.host_address,
+            "PrefixLength": self._network.prefix_length,
+        }

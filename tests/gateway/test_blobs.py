@@ -4,7 +4,9 @@ import time
 from pathlib import Path
 
 import pytest
+import zmq
 
+from tzar_actors.gateway.blobs import BlobServer
 from tzar_actors.gateway.keys import KeyPair
 from tzar_actors.gateway.spool import Incoming, Spool
 from tzar_agent.protocol.messages import BLOB_CHUNK_BYTES, BLOB_WINDOW, Bye, Chunk, Get, Missing, Offer, Stored
@@ -252,3 +254,12 @@ def test_half_a_blob_on_a_full_disk_can_still_be_abandoned(tmp_path):
         arriving.finish()
     arriving.abandon()
     assert [path.name for path in tmp_path.iterdir()] == ["token"]
+
+
+def test_a_server_that_never_began_to_serve_lets_go_of_its_sockets(tmp_path):
+    context = zmq.Context(io_threads=2)
+    server = BlobServer(
+        context, "tcp://127.0.0.1:0", KeyPair.make(), Spool(tmp_path), LIMIT_BYTES, lambda *_: None, lambda _: None
+    )
+    server.close()
+    context.term()  # waits for ever for a socket that is open

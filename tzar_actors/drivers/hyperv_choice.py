@@ -11,11 +11,11 @@ from hyperv.credentials import Credentials
 from hyperv.driver import HyperVDriver
 from hyperv.fake import FakeHost
 from hyperv.lanes import Lanes
-from hyperv.messages import Secret, Value
+from hyperv.messages import Secret
 from hyperv.opening import found_credentials, lanes_by_winrm, lanes_here
 from hyperv.plans import Addresses, GuestPlan, VmPlan
 from hyperv.program import Program, shipped_functions
-from hyperv.setup import HyperVSetup
+from hyperv.setup import HyperVSetup, NetworkPlan
 from tzar_actors.drivers.base import Driver, HostSetup
 from tzar_actors.settings import Host, HyperVHost
 
@@ -53,31 +53,11 @@ def hyperv_setup(host: Host, fleet_id: str, ports: tuple[int, int], fake_folder:
     Raises:
         ConfigError: as `hyperv_driver`.
     """
-    given = host.hyperv
-    network: dict[str, Value] = {
-        "SwitchName": given.switch,
-        "HostAddress": given.host_address,
-        "PrefixLength": given.prefix_length,
-        "Port": ports[0],
-        "BlobPort": ports[1],
-        "Folder": given.folder,
-    }
-    plan = _vms(given)
-    check: dict[str, Value] = {
-        **network,
-        "Fleet": fleet_id,
-        "SupervisorIsElsewhere": given.address is not None,
-        "Template": plan.template,
-        "Generation": plan.generation,
-        "Count": host.vms,
-        "MemoryMB": plan.memory,
-        "DiskMB": plan.disk,
-        "ReserveMemoryMB": plan.reserve_memory,
-        "ReserveDiskMB": plan.reserve_disk,
-        "GpuPartition": plan.gpu_partition,
-    }
     lanes = _lanes(host) if fake_folder is None else _fake_lanes(host, _fake(host, fake_folder))
-    return HyperVSetup(host.name, lanes, {**network, "Nat": given.nat}, check)
+    given = host.hyperv
+    is_elsewhere = fake_folder is None and given.address not in (None, "localhost", "127.0.0.1", "::1")
+    network = NetworkPlan(given.host_address, given.prefix_length, given.nat, is_elsewhere, ports)
+    return HyperVSetup(host.name, fleet_id, lanes, _vms(given), network, host.vms)
 
 
 def _fake(host: Host, folder: Path) -> FakeHost:

@@ -1,0 +1,275 @@
+"""The driver's own part: which calls it makes in which order, and what it does when one of them fails.
+
+What the calls do is tried in the lab, by the drivers' contract suite.
+"""
+
+import base64
+import hashlib
+import ipaddress
+import json
+import time
+from pathlib import PureWindowsPath
+
+import pytest
+
+from hyperv.credentials import Credentials
+from hyperv.driver import HyperVDriver
+from hyperv.errors import HyperVError
+from hyperv.guests import Guests
+from hyperv.messages import Secret
+from hyperv.plans import Addresses, GuestPlan, VmPlan
+from tzar_actors.errors import ConfigError, DriverError
+from tzar_agent.protocol.identity import Identity
+
+FLEET = "ab" * 16
+ID = "0f0e0d0c-0000-4000-8000-000000000001"
+HOME = r"C:\agent"
+DOCUMENT = HOME + r"\identity.json"
+
+
+class ScriptedLanes:
+    """Lanes that note each call, and answer it with what was laid out for its function: a list, or an error."""
+
+    def __init__(self):
+        self.calls = []
+        self.answers = {}
+        self.is_closed = False
+
+    def answer(self, function, *answers):
+        """The answers of a function in turn; the last one stays."""
+        self.answers[function] = list(answers)
+
+    def call(self, function, parameters, timeout_s):
+        self.calls.append((function, dict(parameters)))
+        answers = self.answers.get(function, [[]])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    status = call
+
+    def close(self):
+        self.is_closed = True
+
+    def functions(self):
+        """The names of what was called, without the questions about status that follow one another."""
+        names = [function for function, _ in self.calls]
+        return [name for name, before in zip(names, ["", *names], strict=False) if name != before]
+
+    def given(self, function):
+        return [parameters for name, parameters in self.calls if name == function]
+
+
+def error(code="", **given):
+    return HyperVError("it said so", host="hv01", vm="tzar-01", cmdlet="Some-Cmdlet", code=code, **given)
+
+
+def row(checkpoints=(), heartbeat="OkApplicationsHealthy", state="Running"):
+    named = [{"Name": name} for name in checkpoints]
+    return {
+        "Name": "tzar-01",
+        "Id": ID,
+        "State": state,
+        "Heartbeat": heartbeat,
+        "UptimeSeconds": 1.0,
+        "MemoryAssignedBytes": 0,
+        "DiskBytes": 0,
+        "Incarnation": 3,
+        "Checkpoints": named,
+        "Detail": "",
+    }
+
+
+@pytest.fixture
+def lanes():
+    lanes = ScriptedLanes()
+    lanes.answer("Start-TzarWorkerVM", [{"Id": ID}])
+    lanes.answer("Restore-TzarWorkerVM", [{"Id": ID}])
+    lanes.answer("Get-TzarWorkerVM", [row(heartbeat="")], [row()])
+    lanes.answer("Set-TzarWorkerGuest", [{"PathExists": False}])
+    return lanes
+
+
+@pytest.fixture
+def make(lanes):
+    def make(**given):
+        plan = {"credentials": lambda: Credentials("admin", Secret("hush")), "home": HOME, **given}
+        return HyperVDriver("hv01", FLEET, lanes, VmPlan(r"C:\t.vhdx", "C:\\vms\\", "tzar"), GuestPlan(**plan))
+
+    return make
+
+
+@pytest.fixture
+def identity():
+    keys = {"server_key": "s" * 40, "public_key": "p" * 40, "secret_key": "x" * 40}
+    return Identity(FLEET, "tzar-01", 3, "tcp://10.0.0.1:9", **keys, entropy="00" * 32, time=1.0, orphan_s=None)
+
+
+def test_a_start_boots_waits_delivers_and_looks_whether_the_identity_was_taken(lanes, make, identity):
+    make().start("tzar-01", identity)
+    assert lanes.functions() == ["Start-TzarWorkerVM", "Get-TzarWorkerVM", "Copy-TzarIdentity", "Set-TzarWorkerGuest"]
+    assert lanes.given("Start-TzarWorkerVM") == [{"Fleet": FLEET, "Name": "tzar-01", "Incarnation": 3}]
+    [delivered] = lanes.given("Copy-TzarIdentity")
+    assert delivered["Target"] == DOCUMENT
+    [needs] = lanes.given("Set-TzarWorkerGuest")
+    assert (needs["FromHostClock"], needs["TestPath"], needs["User"]) == (True, DOCUMENT, "admin")
+    assert "Address" not in needs
+
+
+def test_the_identity_names_the_machine_and_shows_in_no_text(lanes, make, identity):
+    make().start("tzar-01", identity)
+    [delivered] = lanes.given("Copy-TzarIdentity")
+    document = Identity.from_json(delivered["Document"].text)
+    assert (document.machine_id, document.secret_key) == (ID, identity.secret_key)
+    assert identity.secret_key not in repr(lanes.calls)
+    assert "hush" not in repr(lanes.calls)
+
+
+def test_a_guest_gets_its_address_with_the_first_call_into_it_and_not_with_the_others(lanes, make, identity):
+    lanes.answer("Set-TzarWorkerGuest", [{"PathExists": True}], [{"PathExists": True}], [{"PathExists": False}])
+    guests = Addresses(ipaddress.IPv4Address("10.0.0.5"), ipaddress.IPv4Address("10.0.0.9"), 24)
+    make(addresses=guests).start("tzar-01", identity)
+    first, *others = lanes.given("Set-TzarWorkerGuest")
+    assert (first["Address"], first["PrefixLength"], first["Gateway"]) == ("10.0.0.5", 24, None)
+    assert [sorted(other) for other in others] == [["Fleet", "Name", "Password", "TestPath", "User"]] * 2
+
+
+def test_a_guest_that_takes_no_files_or_no_session_yet_is_asked_again(lanes, make, identity):
+    lanes.answer("Copy-TzarIdentity", error("TzarNoHeartbeat"), [])
+    lanes.answer("Set-TzarWorkerGuest", error("TzarNoGuestSession"), [{"PathExists": False}])
+    make().start("tzar-01", identity)
+    assert [len(lanes.given(name)) for name in ("Copy-TzarIdentity", "Set-TzarWorkerGuest")] == [2, 2]
+
+
+def test_a_password_that_is_refused_is_shown_nine_times_in_five_minutes(lanes, identity):
+    now = [0.0]
+    lanes.answer("Set-TzarWorkerGuest", error("TzarNoGuestSession"))
+    plan = GuestPlan(lambda: Credentials("admin", Secret("hush")))
+    wait = lambda seconds: now.__setitem__(0, now[0] + seconds)  # noqa: E731 - a clock that moves by the waits alone
+    guests = Guests("hv01", FLEET, lanes, plan, clock=lambda: now[0], pause=wait)
+    with pytest.raises(DriverError, match="it said so"):
+        guests.bring_up("tzar-01", ID, identity, deadline=300.0)
+    assert len(lanes.given("Set-TzarWorkerGuest")) == 9
+    assert now[0] <= 300.0
+
+
+@pytest.mark.parametrize(
+    ("function", "failure", "what"),
+    [
+        ("Copy-TzarIdentity", error("TzarForeignFolder"), "it said so"),
+        ("Set-TzarWorkerGuest", error(unreachable=True), "it said so"),
+        ("Get-TzarWorkerVM", [row(state="Off")], "went Off while it booted"),
+        ("Set-TzarWorkerGuest", [{"PathExists": True}], "its agent did not take its identity"),
+    ],
+)
+def test_a_vm_whose_boot_fails_is_turned_off_again(lanes, make, identity, function, failure, what):
+    lanes.answer(function, failure)
+    with pytest.raises(DriverError, match=what):
+        make(boot_timeout_s=0.3).start("tzar-01", identity)
+    assert lanes.functions()[-1] == "Stop-TzarWorkerVM"
+    assert lanes.given("Stop-TzarWorkerVM")[-1]["TurnOff"] is True
+
+
+def test_what_failed_first_is_told_when_turning_off_fails_too(lanes, make, identity):
+    lanes.answer("Copy-TzarIdentity", error("TzarForeignFolder"))
+    lanes.answer("Stop-TzarWorkerVM", HyperVError("second", host="hv01", vm="tzar-01", cmdlet="Stop-VM"))
+    with pytest.raises(DriverError, match="it said so"):
+        make().start("tzar-01", identity)
+
+
+def test_the_checkpoint_is_made_at_the_first_boot_before_the_identity_comes(lanes, make, identity):
+    make(checkpoint="parked").start("tzar-01", identity)
+    names = lanes.functions()
+    assert names.index("Checkpoint-TzarWorkerVM") < names.index("Copy-TzarIdentity")
+    lanes.calls.clear()
+    lanes.answer("Get-TzarWorkerVM", [row(checkpoints=("parked",))])
+    make(checkpoint="parked").start("tzar-01", identity)
+    assert "Checkpoint-TzarWorkerVM" not in lanes.functions()
+
+
+def test_a_restore_brings_up_the_guest_as_a_start_does(lanes, make, identity):
+    make().restore("tzar-01", "parked", identity)
+    assert lanes.functions() == ["Restore-TzarWorkerVM", "Get-TzarWorkerVM", "Copy-TzarIdentity", "Set-TzarWorkerGuest"]
+    [restored] = lanes.given("Restore-TzarWorkerVM")
+    assert (restored["CheckpointName"], restored["Incarnation"]) == ("parked", 3)
+
+
+def test_a_restore_of_a_missing_checkpoint_turns_nothing_off(lanes, make, identity):
+    lanes.answer("Restore-TzarWorkerVM", error("TzarNoCheckpoint"))
+    with pytest.raises(DriverError, match="it has no checkpoint gone"):
+        make().restore("tzar-01", "gone", identity)
+    assert lanes.functions() == ["Restore-TzarWorkerVM"]
+
+
+def test_a_stop_waits_as_long_as_it_was_told_and_a_kill_turns_off(lanes, make):
+    driver = make()
+    driver.stop("tzar-01", timeout_s=12.0)
+    driver.kill("tzar-01")
+    asked, turned_off = lanes.given("Stop-TzarWorkerVM")
+    assert (asked["TimeoutSeconds"], "TurnOff" in asked) == (12.0, False)
+    assert turned_off["TurnOff"] is True
+
+
+def test_a_pushed_file_goes_to_the_host_in_pieces_and_from_there_into_the_guest(lanes, make, tmp_path):
+    content = bytes(range(256)) * 1200
+    (tmp_path / "file").write_bytes(content)
+    make().push("tzar-01", tmp_path / "file", "games/1.map")
+    pieces = lanes.given("Write-TzarHostFile")
+    assert b"".join(base64.b64decode(piece["Base64"]) for piece in pieces) == content
+    assert [piece["Offset"] for piece in pieces] == [0, 144_000, 288_000]
+    assert all(len(json.dumps(piece)) < 200_000 for piece in pieces)
+    [sent] = lanes.given("Send-TzarWorkerFile")
+    assert PureWindowsPath(sent["Source"]).parent == PureWindowsPath(rf"C:\vms\{FLEET}\_upload")
+    assert (sent["Target"], sent["Sha256"]) == (HOME + r"\games\1.map", hashlib.sha256(content).hexdigest())
+    assert [removed["Path"] for removed in lanes.given("Remove-TzarHostFile")] == [sent["Source"]]
+
+
+@pytest.mark.parametrize("size", [0, 144_000])
+def test_an_empty_file_and_one_of_just_a_piece_arrive(lanes, make, tmp_path, size):
+    (tmp_path / "file").write_bytes(b"x" * size)
+    make().push("tzar-01", tmp_path / "file", "file")
+    assert sum(len(base64.b64decode(piece["Base64"])) for piece in lanes.given("Write-TzarHostFile")) == size
+    assert len(lanes.given("Send-TzarWorkerFile")) == 1
+
+
+def test_what_lies_on_the_host_is_removed_also_when_the_guest_refuses_it(lanes, make, tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    lanes.answer("Send-TzarWorkerFile", error("TzarHashDiffers"))
+    lanes.answer("Remove-TzarHostFile", error(unreachable=True))
+    with pytest.raises(DriverError, match="it said so") as raised:
+        make().push("tzar-01", tmp_path / "file", "file")
+    assert raised.value.code == "TzarHashDiffers"
+    assert len(lanes.given("Remove-TzarHostFile")) == 1
+
+
+def test_an_execution_runs_in_the_agents_home_and_has_its_outputs_as_bytes(lanes, make):
+    outputs = {name: base64.b64encode(text).decode() for name, text in (("Stdout", b"\xff out"), ("Stderr", b""))}
+    lanes.answer("Invoke-TzarWorkerCommand", [{"ExitCode": 3, "TimedOut": False, **outputs}])
+    execution = make().execute("tzar-01", ("game.exe", "a b"), timeout_s=5)
+    assert (execution.exit_code, execution.stdout, execution.stderr) == (3, b"\xff out", b"")
+    [given] = lanes.given("Invoke-TzarWorkerCommand")
+    assert (given["Argv"], given["WorkingDirectory"], given["TimeoutSeconds"]) == (["game.exe", "a b"], HOME, 5)
+
+
+def test_guests_whose_account_is_not_to_be_found_are_an_error_with_the_vm(lanes, make, identity):
+    def gone():
+        raise ConfigError("there are no credentials of guest. Set them")
+
+    with pytest.raises(DriverError, match="VM tzar-01 on hv01: there are no credentials of guest"):
+        make(credentials=gone).start("tzar-01", identity)
+    assert lanes.functions()[-1] == "Stop-TzarWorkerVM"
+
+
+def test_a_vm_without_a_number_gets_no_address_and_the_error_says_what_to_do(lanes, make):
+    guests = Addresses(ipaddress.IPv4Address("10.0.0.5"), ipaddress.IPv4Address("10.0.0.9"), 24)
+    keys = {"server_key": "s" * 40, "public_key": "p" * 40, "secret_key": "x" * 40}
+    theirs = Identity(FLEET, "other", 3, "tcp://10.0.0.1:9", **keys, entropy="00", time=time.time(), orphan_s=None)
+    lanes.answer("Get-TzarWorkerVM", [{**row(), "Name": "other"}])
+    with pytest.raises(DriverError, match='guest_addresses = "dhcp"'):
+        make(addresses=guests).start("other", theirs)
+
+
+def test_closing_the_driver_closes_its_lanes(lanes, make):
+    make().close()
+    assert lanes.is_closed
