@@ -156,8 +156,12 @@ class Row:
 
     def look(self) -> int:
         """The session made a step: whose turn came, and who left? Returns how many orders came that have to wait."""
-        session, now = self._session, self._world.now
+        session, now = self._session, self._world.agenda.clock.now
         attempt = session.job.play.attempt if session.job is not None else None
+        if not self._since and not session.waiting:
+            if attempt != self._turn:
+                self._turn, self.turn_at = attempt, now
+            return 0
         if self._since:
             behind_s = now - self.turn_at
             for waited in [name for name in self._since if name not in session.waiting]:

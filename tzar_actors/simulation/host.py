@@ -174,13 +174,14 @@ class SimulatedLane(LoopActor):
         if not self._is_busy:
             return
         message, world = self._waiting.popleft(), self._world
+        what = f"{message.verb} of {message.vm}" if isinstance(message, DriverCall) else "status"
         usual_s = _SECONDS[message.verb] if isinstance(message, DriverCall) else _STATUS_S
         seconds = usual_s * (0.5 + world.rng.random())
         if world.happens(world.faults.driver_silence if isinstance(message, DriverCall) else 0.0):
             seconds = world.rng.uniform(*_SILENT_S)
-            world.befall("driver silence", self._host.name, f"{message} for {seconds:.0f} s")
+            world.befall("driver silence", self._host.name, f"{what} for {seconds:.0f} s")
         if isinstance(message, DriverCall) and world.happens(world.faults.driver_hang):
-            world.befall("driver hang", self._host.name, message)
+            world.befall("driver hang", self._host.name, what)
             return
         world.agenda.after(seconds, partial(self._finish, message, seconds))
 
