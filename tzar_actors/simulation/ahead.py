@@ -100,9 +100,9 @@ class Ahead:
 
     def settled(self, vm: str, attempt: str, status: str) -> None:
         """An attempt ended, as the supervisor says."""
-        if attempt in self.only_waited and status != "excused":
-            self._laws.broken("what only waited counts for nothing", f"{attempt} waited at {vm}, and is {status}")
         row = self.rows.get(vm)
+        if attempt in self.only_waited and status != "excused" and not (row is not None and row.is_lossy):
+            self._laws.broken("what only waited counts for nothing", f"{attempt} waited at {vm}, and is {status}")
         if status == "lost" and vm not in self.given_up and row is not None and row.plays(attempt):
             self._laws.broken("what is played is not lost", f"{vm} plays {attempt}, and is heard")
 
@@ -195,6 +195,12 @@ class Row:
         session = self._session
         playing = session.job.play.attempt if session.job is not None else None
         return [name for name in attempts if name != playing and name not in session.waiting]
+
+    @property
+    def is_lossy(self) -> bool:
+        """Something that the agent said or was told went astray: the supervisor cannot know what waits."""
+        connection = self._guest.connection
+        return connection is not None and connection.is_lossy
 
     def plays(self, attempt: str) -> bool:
         """The agent plays it, and can say so."""
