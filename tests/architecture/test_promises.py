@@ -119,9 +119,9 @@ def test_every_file_that_the_page_links_to_is_there():
     assert [link for link in links if not (PAGE.parent / link).exists()] == []
 
 
-def options_of(bench):
+def options_of(*program):
     done = subprocess.run(
-        [sys.executable, str(ROOT / bench), "--help"],
+        [sys.executable, *program, "--help"],
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -137,4 +137,10 @@ def test_every_bench_that_the_page_names_takes_the_options_that_stand_there():
     assert commands
     for bench in {bench for bench, _ in commands}:
         wanted = {option for other, line in commands if other == bench for option in re.findall(r"--[a-z-]+", line)}
-        assert wanted <= options_of(bench), f"{bench} has no such option"
+        assert wanted <= options_of(str(ROOT / bench)), f"{bench} has no such option"
+
+
+def test_the_simulation_that_the_page_names_takes_the_options_that_stand_there():
+    (line,) = re.findall(r"`tzar simulate( [^`]+)`", PAGE.read_text(encoding="utf-8"))
+    wanted = set(re.findall(r"--[a-z-]+", line))
+    assert {"--seed", "--faults"} <= wanted <= options_of("-m", "tzar_actors", "simulate")

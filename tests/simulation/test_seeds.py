@@ -17,22 +17,29 @@ def test_a_world_with_light_faults_is_lawful(seed, run_world):
     run_world(seed, PROFILES["light"].scaled(4.0), vms=4, minutes=12.0)
 
 
+@pytest.mark.promise(1, "exactly one outcome")
+@pytest.mark.promise(2, "a crash is never a low fitness")
+@pytest.mark.promise(3, "blame")
 @pytest.mark.parametrize("seed", range(120))
 def test_a_small_world_with_heavy_faults_is_lawful(seed, run_world):
     run_world(seed, PROFILES["heavy"].scaled(3.0), vms=1 + seed % 5, minutes=15.0)
 
 
+@pytest.mark.promise(4, "ladder")
 @pytest.mark.parametrize("seed", range(40))
 def test_a_world_of_three_hosts_with_heavy_faults_is_lawful(seed, run_world):
     run_world(seed, PROFILES["heavy"].scaled(2.0), vms=9, hosts=3, minutes=10.0)
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
 @pytest.mark.parametrize("seed", range(24))
 def test_a_supervisor_that_is_killed_all_the_time_loses_nothing(seed, run_world):
     world = run_world(seed, Faults(supervisor_kill_h=60.0, vm_crash_h=2.0, trainer_death_h=5.0), vms=3, minutes=12.0)
     assert world.lives > 2
 
 
+@pytest.mark.promise(6, "nothing accepted is lost")
+@pytest.mark.promise(8, "bounded")
 @pytest.mark.parametrize("seed", range(24))
 def test_a_full_disk_refuses_new_work_plays_what_was_accepted_and_goes_on_when_there_is_room(seed, run_world):
     faults = Faults(disk_full_h=10.0, supervisor_kill_h=10.0 * (seed % 2), trainer_death_h=6.0 * (seed % 3))

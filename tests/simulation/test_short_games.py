@@ -24,6 +24,8 @@ def test_what_waits_behind_a_long_game_is_called_back_and_scores_elsewhere(seed,
     assert all(there != here for there, here in played_in)
 
 
+@pytest.mark.promise(3, "blame")
+@pytest.mark.promise(6, "nothing accepted is lost")
 @pytest.mark.parametrize("seed", range(60))
 def test_whatever_befalls_a_vm_where_orders_wait_none_is_lost_and_none_counts(seed, run_world):
     world = run_world(seed, Faults(struck_ahead=0.01), minutes=1.0, is_short=True)

@@ -59,7 +59,7 @@ class FleetActor(MachineActor[None]):
         self._supervisors: dict[str, pykka.ActorRef[VmSupervisor]] = wiring.supervisors
         self._host_of: dict[str, str] = {}
         self._hosts: dict[str, HostWiring] = {host.name: host for host in wiring.hosts}
-        self._asked: dict[str, bool] = {}  # hosts with a question under way; True: ask again after it
+        self._asked: dict[str, list[str | None]] = {}  # hosts that are being asked, and the VMs that asked since
         self._rounds = 0
         self._told: dict[str, tuple[pykka.ActorRef[Any], VmStatus | None, bool]] = {}
         self._fleet: frozenset[str] = frozenset()  # as it is configured
@@ -102,9 +102,8 @@ class FleetActor(MachineActor[None]):
     def decide(self, message: Any) -> Iterable[None]:
         """See `MachineActor`."""
         match message:
-            case AskHost(host):
-                self._told.clear()  # whoever asks waits for the answer, be it the same as before
-                self._ask(host)
+            case AskHost(host, vm):
+                self._ask(host, vm)
             case HostAnswer():
                 self._answered(message)
             case TimerRang("ask"):
@@ -185,17 +184,18 @@ class FleetActor(MachineActor[None]):
         self._supervisors[vm].tell(VmIsAskedTo(verb))
         self.loop.hold(lambda: desk.tell(trainer, PowerAnswer(asked.request, "")))
 
-    def _ask(self, host: str) -> None:
+    def _ask(self, host: str, vm: str | None = None) -> None:
         if host in self._asked:
-            self._asked[host] = True
+            self._asked[host].append(vm)
             return
-        self._asked[host] = False
+        self._asked[host] = []
+        if vm is not None:
+            self._told.pop(vm, None)  # it waits for the answer, be it the same as before
         limit_s = self._wiring.call_limits.limit_s("status")
         self._hosts[host].questions.tell(HostQuestion(self.actor_ref, self.loop.now(), limit_s))
 
     def _answered(self, answer: HostAnswer) -> None:
-        if self._asked.pop(answer.host):
-            self._ask(answer.host)
+        asked_since = self._asked.pop(answer.host)
         if answer.vms is None:
             self._wiring.log.emit(catalogue.DriverFailed(None, answer.host, "status", answer.error))
         self._hosts[answer.host].actor.tell(
@@ -204,14 +204,18 @@ class FleetActor(MachineActor[None]):
         for vm in answer.vms or ():
             if vm not in self._supervisors:
                 self._remove_stray(self._hosts[answer.host], vm)
+        actors, told, found, is_known = self._wiring.vm_actors, self._told, answer.vms or {}, answer.vms is not None
         for vm, host in self._host_of.items():
             # Straight to the actor, past its supervisor, and only what is news: there may be a thousand VMs.
-            actor = self._wiring.vm_actors.get(vm)
-            if host == answer.host and actor is not None and actor.is_alive():
-                news = (actor, None if answer.vms is None else answer.vms.get(vm), answer.vms is not None)
-                if self._told.get(vm) != news:
-                    self._told[vm] = news
-                    actor.tell(VmObserved(answer.asked_at, news[1], news[2]))
+            if host == answer.host and (actor := actors.get(vm)) is not None:
+                news = (actor, found.get(vm), is_known)
+                if told.get(vm) != news and actor.is_alive():
+                    told[vm] = news
+                    actor.tell(VmObserved(answer.asked_at, news[1], is_known))
+        for asker in asked_since:
+            self._told.pop(asker or "", None)
+        if asked_since:
+            self._ask(answer.host)
 
     def _remove_stray(self, host: HostWiring, vm: str) -> None:
         """It bears our mark, and nobody knows it: it was made just before an earlier supervisor was killed."""

@@ -144,9 +144,10 @@ class Order:
 
 @value
 class AskHost:
-    """VmActor to FleetActor: something happened on this host; ask it now, not at the next round."""
+    """To FleetActor: something happened on this host; ask it now, not at the next round. `vm`: who waits for it."""
 
     host: str
+    vm: str | None = None
 
 
 @value

@@ -242,7 +242,7 @@ class VmActor(MachineActor[VmCommand]):
         return [*commands, *self._step(BootWithdrawn())]
 
     def _ask_host(self) -> None:
-        self._wiring.fleet.tell(AskHost(self._host.name))
+        self._wiring.fleet.tell(AskHost(self._host.name, self._vm))
 
     def _result(self, message: AgentResult) -> Iterable[VmCommand]:
         result = message.result

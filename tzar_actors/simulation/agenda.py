@@ -26,6 +26,9 @@ class Appointment:
 class Agenda(VirtualWaiter):
     """The world's appointments; a `Waiter` whose readable sockets are those that are due.
 
+    What concerns the world alone happens while the supervisor waits, and does not wake it. Whoever gives the supervisor
+    something to do says so by `wake`.
+
     Args:
         clock: shared with every life of the supervisor; only the agenda moves it.
     """
@@ -36,6 +39,7 @@ class Agenda(VirtualWaiter):
         self.happened = 0
         self._entries: list[tuple[float, int, Appointment]] = []
         self._numbers = count()
+        self._is_woken = False
 
     def at(self, due: float, callback: Callable[[], None]) -> Appointment:
         """`callback` happens when the clock shows `due`."""
@@ -47,32 +51,48 @@ class Agenda(VirtualWaiter):
         """`callback` happens in `seconds`."""
         return self.at(self.clock.now + seconds, callback)
 
+    def wake(self) -> None:
+        """The supervisor has something to do."""
+        self._is_woken = True
+
     def wait(self, timeout_s: float | None) -> Iterable[Callable[[], None]]:
-        """What happens first, within `timeout_s` seconds; moves the clock to it, or to the end of the time.
+        """Lets happen what happens within `timeout_s` seconds, until the supervisor is woken; moves the clock.
+
+        With a time-out of 0 it returns what is due now, as a look at sockets does.
 
         Raises:
             RuntimeError: nothing would ever happen again.
         """
-        entries = self._entries
-        while entries and entries[0][2].callback is None:
-            heapq.heappop(entries)
-        now = self.clock.now
+        if timeout_s == 0.0:
+            return self._due()
         if timeout_s is None:
-            if not entries:
+            if not self._entries:
                 raise RuntimeError("nothing would ever happen again in this world")
-            until = entries[0][0]
-        else:
-            until = now + timeout_s
-        if not entries or entries[0][0] > until:
-            self.clock.now = max(now, until)
-            return ()
-        self.clock.now = max(now, entries[0][0])
-        return self._due()
+            timeout_s = float("inf")
+        self._is_woken = False
+        self._pass(self.clock.now + timeout_s)
+        return ()
 
     def pass_time(self, until: float) -> None:
-        """The next thing happens with nobody waiting on it, or time passes to `until`."""
-        for callback in self.wait(max(0.0, until - self.clock.now)):
+        """Time passes to `until`, or to the moment when the supervisor is woken."""
+        self._is_woken = False
+        self._pass(until)
+
+    def _pass(self, until: float) -> None:
+        entries, clock = self._entries, self.clock
+        while entries and entries[0][0] <= until:
+            due, _, appointment = heapq.heappop(entries)
+            callback, appointment.callback = appointment.callback, None
+            if callback is None:
+                continue
+            if due > clock.now:
+                clock.now = due
+            self.happened += 1
             callback()
+            if self._is_woken:
+                return
+        if clock.now < until < float("inf"):
+            clock.now = until
 
     def _due(self) -> Iterator[Callable[[], None]]:
         # One by one, as they are called: the first may call the second off.

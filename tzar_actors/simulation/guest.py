@@ -54,6 +54,7 @@ __all__ = ["Guest"]
 
 _FETCH_S: Final = 2.0  # a large genome
 _END_TREE_S: Final = 0.1
+_NEVER: Final = float("inf")
 _STRUCK_S: Final = 0.02  # an order that waits is struck within this time
 _SEEN_SOON_S: Final = 0.3  # until a waiting dial is answered by a supervisor that has come back
 
@@ -105,7 +106,10 @@ class Guest:
 
     def heard(self, message: Control) -> None:
         """The supervisor said this."""
-        self._when_awake(lambda: self._step(Received(self._world.now, message)))
+        if self.machine.is_frozen:
+            self.machine.put_off(partial(self.heard, message))
+        else:
+            self._step(Received(self._world.now, message))
 
     def end(self, *, is_seen: bool) -> None:
         """Its process ends. `is_seen`: the system closes its connection in good order."""
@@ -160,7 +164,8 @@ class Guest:
         """The system of the supervisor closed the connection, unless nothing passes."""
         self._mark_heard()
         if self.connection is not None and not self.machine.is_cut:
-            self._when_awake(self._lose_link, self._world.network.delay_s())
+            lost = partial(LinkLost, jitter=self._world.rng.random(), reason="the supervisor is gone")
+            self._when_awake(lambda: self._step(lost(self._world.now)), self._world.network.delay_s())
         self._plan_wake()
 
     # --- its session
@@ -200,8 +205,7 @@ class Guest:
                 self._start(play)
             case EndTree(attempt):
                 self._stop_game()
-                cleared = partial(self._cleared, attempt)
-                self._when_awake(cleared, _END_TREE_S)
+                self._when_awake(lambda: self._step(Cleared(self._world.now, attempt, None)), _END_TREE_S)
             case Abandon():
                 self._stop_game()
             case Resend(attempt):
@@ -235,9 +239,6 @@ class Guest:
                 self._step(HandshakeSucceeded(self._world.now))
 
         self._when_awake(shake, after_s + 2 * network.delay_s())
-
-    def _lose_link(self) -> None:
-        self._step(LinkLost(self._world.now, self._world.rng.random(), "the supervisor is gone"))
 
     # --- its game
 
@@ -295,9 +296,6 @@ class Guest:
         self._game = None
         self._step(Ended(self._world.now, attempt, verdict))
 
-    def _cleared(self, attempt: str) -> None:
-        self._step(Cleared(self._world.now, attempt, None))
-
     def _stop_game(self) -> None:
         if self._game is not None:
             self._game.call_off()
@@ -322,22 +320,27 @@ class Guest:
         if self._is_over:
             return
         session = self._session
-        moments = [session.dial_at, session.answer_by]
-        if session.job is not None:
-            moments.append(session.job.next_at())
+        due = session.dial_at or _NEVER
+        if session.answer_by is not None and session.answer_by < due:
+            due = session.answer_by
+        if session.job is not None and (next_at := session.job.next_at()) is not None and next_at < due:
+            due = next_at
         if session.welcome is not None:
             if not self.is_sound:
-                moments.append(session.heard_at + session.misses * session.interval)
-            moments.append(session.kept.due_at())
-        due = min((moment for moment in moments if moment is not None), default=None)
-        if due is None:
-            return
+                due = min(due, session.heard_at + session.misses * session.interval)
+            if (resend_at := session.kept.due_at()) is not None and resend_at < due:
+                due = resend_at
         current = self._wake_at
         if current is not None:
-            if current.callback is not None and current.due <= due:
-                return  # it will look again then
+            if current.callback is not None and current.due == due:
+                return
             current.call_off()
-        self._wake_at = self._world.agenda.at(max(due, self._world.now), partial(self._when_awake, self._wake))
+        self._wake_at = None
+        if due < _NEVER:
+            self._wake_at = self._world.agenda.at(max(due, self._world.now), self._wake_up)
+
+    def _wake_up(self) -> None:
+        self._when_awake(self._wake)
 
     def _wake(self) -> None:
         now, job = self._world.now, self._session.job

@@ -210,6 +210,10 @@ class Laws:
                     f"{attempt} of {key} was given to incarnation {made_for} of {vm}, which is at {incarnation}",
                 )
 
+    def given_to(self, vm: str) -> int:
+        """How many attempts were given to this VM, as far as they are not known to have ended."""
+        return len(self._running[vm])
+
     def unanswered(self, vm: str, before: float) -> list[str]:
         """What was given to this VM before that moment, and is still waited for. Only right after `ready`."""
         return [attempt for attempt, (*_, given_at) in self._running[vm].items() if given_at < before]

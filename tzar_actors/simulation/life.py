@@ -1,5 +1,6 @@
 """One life of the supervisor in a world: the real loop, journal and actors, from their start to their death."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -20,7 +21,8 @@ from tzar_actors.core.vm_limits import VmLimits
 from tzar_actors.events import catalogue
 from tzar_actors.events.level import Level
 from tzar_actors.gateway.keys import KeyPair
-from tzar_actors.loop import Loop, LoopActor
+from tzar_actors.loop import Loop, LoopActor, Timer
+from tzar_actors.simulation.agenda import Agenda
 from tzar_actors.simulation.disk import SimulatedReserve, keep_house
 from tzar_actors.simulation.gateway import SimulatedGateway
 from tzar_actors.simulation.host import SimulatedHost, SimulatedLane
@@ -95,9 +97,8 @@ class _Log:
                 self._watch.care.given_up(vm)
             case catalogue.VmReady(vm, incarnation):
                 self._laws.ahead.given_up.discard(vm)
+                self._laws.quarantined.discard(vm)  # its trial of the strongest rung went well
                 self._watch.ready(vm, incarnation)
-            case catalogue.VmStarted(vm):
-                self._laws.quarantined.discard(vm)
             case catalogue.ActorFailed(actor, error):
                 if actor.removeprefix("VmActor ") not in self.hit:
                     self._laws.broken("no actor fails by itself", f"{actor}: {error}")
@@ -110,6 +111,24 @@ class _Log:
 
     def flush(self) -> None:
         """See `EventSink`."""
+
+
+class _Loop(Loop):
+    """A loop whose thread is the world's: the agenda is told of whatever it is to do."""
+
+    def __init__(self, agenda: Agenda, commit: Callable[[], None]) -> None:
+        super().__init__(agenda.clock, agenda, commit=commit)
+        self._agenda = agenda
+
+    def schedule(self, actor: LoopActor) -> None:
+        """See `Loop`."""
+        self._agenda.wake()
+        self._ready.append(actor)
+
+    def call_at(self, due: float, callback: Callable[[], None]) -> Timer:
+        """See `Loop`."""
+        self._agenda.wake()
+        return super().call_at(due, callback)
 
 
 class _Spool:
@@ -143,7 +162,7 @@ class Life:
         make_room = reserve.make_room if reserve is not None else (lambda: False)
         self._journal = SimulatedJournal(terms.journal, "simulated", laws, self.doom, make_room)
         self.epoch = self._journal.epoch
-        self.loop = Loop(world.agenda.clock, world.agenda, commit=self._journal.commit)
+        self.loop = _Loop(world.agenda, self._journal.commit)
         welcome = Welcome(PROTOCOL_VERSION, self.epoch, terms.interval_s, terms.misses, b"\x80", "", None, 0)
         self._gateway = SimulatedGateway(
             self.loop, welcome, terms.interval_s * terms.misses, terms.interval_s, world.rng, laws, self.doom

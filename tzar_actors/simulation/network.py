@@ -81,6 +81,7 @@ class Connection:
         self.is_known = False  # the gateway listens to it
         self.silent_since: float | None = None
         self.is_clean = True  # what was said on it has arrived, or will, once and in order
+        self.is_lossy = False  # something that was said on it went astray
         self._network = network
         self._guest = guest
         self._gateway = gateway
@@ -145,7 +146,7 @@ class Connection:
             return
         times, extra_s, keeps_order = network.fates()
         if times != 1 or extra_s:
-            self.is_clean = False
+            self.is_clean, self.is_lossy = False, True
             network.story.tell(self.vm, f"message arrives {times} times, {extra_s:.3f} s late", message)
             self._guest.machine.excuse("a message went astray", _ASTRAY_S)
         due = network.agenda.clock.now + network.delay_s() + extra_s

@@ -20,6 +20,7 @@ _AT_ONCE: Final = 50
 _SOON_S: Final = 0.5
 _AWAY_S: Final = (2.0, 90.0)
 _GAMES: Final = (1, 1, 1, 2, 3)
+_CHANGES_ITS_MIND_S: Final = 600.0
 _PATIENCE_S: Final = 20.0  # with a supervisor that refused
 _LARGE: Final = 0.05  # of genomes lie in the spool
 _LARGE_BYTES: Final = 11_000_000
@@ -88,8 +89,11 @@ class Trainer:
 
     def accepted(self, key: str) -> None:
         """The supervisor says that it has accepted this."""
-        if self._world.faults.cancelled:
-            self._soon(partial(self._saw_accepted, key))
+        question = self.open.get(key)
+        if question is not None and not question.is_seen:
+            question.is_seen = True
+            if self._rng.random() < self._world.faults.cancelled:
+                self._world.agenda.after(self._rng.random() * _CHANGES_ITS_MIND_S, partial(self._cancel, key))
 
     def delivered(self, outcome: EvaluationEnded) -> None:
         """The supervisor hands over an outcome."""
@@ -110,14 +114,6 @@ class Trainer:
                 callback()
 
         self._world.agenda.after(self._world.network.delay_s(), arrive)
-
-    def _saw_accepted(self, key: str) -> None:
-        question = self.open.get(key)
-        if question is None or question.is_seen:
-            return
-        question.is_seen = True
-        if self._rng.random() < self._world.faults.cancelled:
-            self._world.agenda.after(self._rng.random() * 600.0, partial(self._cancel, key))
 
     def _cancel(self, key: str) -> None:
         if key in self.open and self._gateway is not None:

@@ -118,6 +118,7 @@ class Watch:
         self._down_at: dict[str, float] = {}  # when it was opened last
         self._ready_at: dict[str, float] = {}
         self._ready: dict[str, tuple[int, float]] = {}
+        self._looked_at: dict[str, tuple[float, int]] = {}  # by VM: when it was ready, and what it had been given
         self._ladder: dict[str, tuple[int, tuple[float, ...]]] = {}  # by VM: the rung, and failures on it that count
 
     def supervisor_began(self) -> Care:
@@ -126,6 +127,7 @@ class Watch:
         self._ladder.clear()
         self._ready_at.clear()
         self._ready.clear()
+        self._looked_at.clear()
         self._idle_since.clear()
         self._alone_since.clear()
         self._down.clear()
@@ -193,27 +195,38 @@ class Watch:
 
     def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool) -> None:
         guest, limits = machine.guest, self.limits
-        is_free = guest is not None and guest.is_idle and not machine.is_frozen and vm not in self.care.under_way
-        is_reached = not self._is_out_of_reach(self._hosts[machine.host], now)
-        if guest is not None and is_free and has_fresh and is_reached:
+        is_sound = guest is not None and guest.is_sound
+        if (
+            has_fresh
+            and guest is not None
+            and is_sound
+            and guest.is_idle
+            and not machine.is_frozen
+            and vm not in self.care.under_way
+            and vm not in self._laws.ahead.given_up
+            and not self._is_out_of_reach(self._hosts[machine.host], now)
+        ):
             idle_s = now - max(self._idle_since.setdefault(vm, now), guest.row.turn_at)
             limit_s = limits.idle_s if machine.excused_until <= now else limits.idle_after_loss_s
             if idle_s > limit_s:
                 self._laws.broken("no healthy VM waits while games do", f"{vm} has been idle for {idle_s:.0f} s")
         else:
             self._idle_since.pop(vm, None)
-        self._look_for_care(vm, machine, now)
-        incarnation, ready_at = self._ready.get(vm, (0, now))
-        if now > ready_at:  # the turn in which it was said is over
-            self._laws.ready(vm, incarnation)
-            if guest is not None and guest.is_sound and guest.is_clean:
-                self._look_at_the_row(machine, guest, incarnation, ready_at)
-
-    def _look_at_the_row(self, machine: Machine, guest: Guest, incarnation: int, ready_at: float) -> None:
-        if machine.excused_until <= self._world.now:
+        if is_sound:
+            self._alone_since.pop(vm, None)
+        else:
+            self._look_for_care(vm, machine, now)
+        if guest is not None and is_sound and guest.is_clean and machine.excused_until <= now:
             guest.row.check()
-        if guest.incarnation != incarnation or self._world.now - ready_at < _KNOWN_S:
-            return
+        incarnation, ready_at = self._ready.get(vm, (0, now))
+        if now - ready_at < _KNOWN_S or self._looked_at.get(vm) == (ready_at, self._laws.given_to(vm)):
+            return  # it came just now; or nothing has been given to it that was not looked at
+        self._laws.ready(vm, incarnation)
+        if guest is not None and is_sound and guest.is_clean and guest.incarnation == incarnation:
+            self._look_for_what_is_missing(machine, guest, ready_at)
+            self._looked_at[vm] = (ready_at, self._laws.given_to(vm))
+
+    def _look_for_what_is_missing(self, machine: Machine, guest: Guest, ready_at: float) -> None:
         waited_for = [name for name in self._laws.unanswered(machine.vm, ready_at) if name not in machine.kept]
         if missing := guest.row.lacks(waited_for):
             self._laws.broken(
@@ -221,11 +234,10 @@ class Watch:
             )
 
     def _look_for_care(self, vm: str, machine: Machine, now: float) -> None:
-        guest, care, limits = machine.guest, self.care, self.limits
+        care, limits = self.care, self.limits
         began = care.under_way.get(vm)
         if (
-            (guest is not None and guest.is_sound)
-            or (began is not None and now - began < limits.call_s)
+            (began is not None and now - began < limits.call_s)
             or vm in self._laws.quarantined
             or self._is_out_of_reach(self._hosts[machine.host], now)
         ):

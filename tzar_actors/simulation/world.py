@@ -39,6 +39,7 @@ _HANG_S: Final = (2.0, 240.0)
 _CUT_S: Final = (0.5, 60.0)
 _OUTAGE_S: Final = (10.0, 400.0)
 _LITTLE_BYTES: Final = 500_000_000  # too little for new work, and enough for what was accepted
+_LIVES_AT_ONCE: Final = 8
 _MOMENTS: Final = ("record", "before commit", "after commit", "send")
 _DRAIN_S: Final = 4 * 3600.0
 
@@ -268,8 +269,9 @@ class World:
                 machine.guest.supervisor_died()
         for trainer in self.trainers:
             trainer.supervisor_died()
-        gc.collect()  # the actors of a life know each other; what is left is kept, and need not be walked through again
-        gc.freeze()
+        if self.lives % _LIVES_AT_ONCE == 0:
+            gc.collect()  # the actors of a life know each other; what is left is kept, and is not walked through again
+            gc.freeze()
         world.agenda.after(world.rng.uniform(*_AWAY_S), self._bear)
 
     def _check_the_end(self) -> None:
