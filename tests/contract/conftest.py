@@ -5,7 +5,6 @@ subject says with which argv a file is read, or a tree of processes started, in 
 """
 
 import functools
-import ipaddress
 import json
 import secrets
 import sys
@@ -27,7 +26,7 @@ from hyperv.fake import FakeHost
 from hyperv.lanes import Lanes
 from hyperv.local_channel import LocalChannel
 from hyperv.messages import Secret
-from hyperv.plans import Addresses, GuestPlan, VmPlan
+from hyperv.plans import GuestPlan, VmPlan
 from hyperv.program import Program, shipped_functions
 from hyperv.winrm_channel import WinRm, WinRmChannel
 from tzar_actors.drivers.base import Execution
@@ -313,13 +312,12 @@ class HyperVSubject:
         self._lanes = lanes
         self._foreign: dict[str, object] = {}
         user, password = GUEST_ACCOUNT
-        first, last = (ipaddress.IPv4Address(f"192.168.77.{number}") for number in (11, 250))
         self.driver = HyperVDriver(
             "hv01",
             self.fleet,
             KeptOpen(lanes),
             VmPlan(lab.host.template or "", r"C:\tzar\vms", "tzar", memory=512),
-            GuestPlan(lambda: Credentials(user, Secret(password)), HOME, Addresses(first, last, 24)),
+            GuestPlan(lambda: Credentials(user, Secret(password)), HOME),
         )
 
     def identity(self, vm: str, incarnation: int) -> Identity:
