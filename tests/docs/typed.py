@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,19 @@ def snippets(document: str) -> list[Snippet]:
     return found
 
 
-def run(argv: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+def run(
+    argv: list[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a command to its end, in place of this process's environment in another; fails when it fails."""
     done = subprocess.run(
-        argv, cwd=folder, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE_S, check=False
+        argv,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.returncode == 0, f"{argv} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done
