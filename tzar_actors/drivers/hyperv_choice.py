@@ -38,7 +38,7 @@ def fake_driver(host: Host, fleet_id: str, folder: Path) -> Driver:
     fake = _fake(host, folder)
     account = Credentials(fake.facts.guest_user, Secret(fake.facts.guest_password))
     guests = _guests(host.hyperv, lambda: account)
-    return HyperVDriver(host.name, fleet_id, _fake_lanes(host, fake), _vms(host.hyperv), guests)
+    return HyperVDriver(host.name, fleet_id, _FakeLanes(host, fake), _vms(host.hyperv), guests)
 
 
 def hyperv_setup(host: Host, fleet_id: str, ports: tuple[int, int], fake_folder: Path | None) -> HostSetup:
@@ -76,7 +76,7 @@ def hyperv_setup(host: Host, fleet_id: str, ports: tuple[int, int], fake_folder:
         "ReserveDiskMB": plan.reserve_disk,
         "GpuPartition": plan.gpu_partition,
     }
-    lanes = _lanes(host) if fake_folder is None else _fake_lanes(host, _fake(host, fake_folder))
+    lanes = _lanes(host) if fake_folder is None else _FakeLanes(host, _fake(host, fake_folder))
     return HyperVSetup(host.name, lanes, {**network, "Nat": given.nat}, check)
 
 
@@ -88,8 +88,19 @@ def _fake(host: Host, folder: Path) -> FakeHost:
     return fake
 
 
-def _fake_lanes(host: Host, fake: FakeHost) -> Lanes:
-    return Lanes(host.name, fake.open, Program(shipped_functions()), count=host.hyperv.lanes)
+class _FakeLanes(Lanes):
+    """Lanes to a made-up host, which is let go of with them, for the next one who wants it."""
+
+    def __init__(self, host: Host, fake: FakeHost) -> None:
+        super().__init__(host.name, fake.open, Program(shipped_functions()), count=host.hyperv.lanes)
+        self._fake: FakeHost | None = fake
+
+    def close(self) -> None:
+        """Ends all PowerShells and lets the host go. Twice: nothing, since another one may have it by now."""
+        super().close()
+        fake, self._fake = self._fake, None
+        if fake is not None:
+            fake.close()
 
 
 def _lanes(host: Host) -> Lanes:
