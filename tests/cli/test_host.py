@@ -36,3 +36,22 @@ def test_an_unknown_host_is_told_with_the_nearest_one(tzar):
     done = tzar("host", "check", "her", *C)
     assert done.returncode == 2
     assert 'no host "her"; the nearest known is here' in done.stderr
+
+
+def test_a_made_up_hyperv_host_is_bad_until_it_was_prepared(tzar, folder):
+    config = (folder / "fleet.toml").read_text(encoding="utf-8")
+    config = config.replace('name = "here"', 'name = "here"\ndriver = "hyperv-fake"')
+    (folder / "fleet.toml").write_text(config, encoding="utf-8")
+    unprepared = tzar("host", "init", *C)
+    assert unprepared.returncode == 1
+    assert "Set port and blob_port in [fleet]" in unprepared.stderr
+    fixed = config.replace("[fleet]", "[fleet]\nport = 5555\nblob_port = 5556")
+    (folder / "fleet.toml").write_text(fixed, encoding="utf-8")
+    before = tzar("host", "check", *C, "--json")
+    assert before.returncode == 1
+    lacking = {each["name"]: each["cure"] for each in map(json.loads, before.stdout.splitlines()) if not each["ok"]}
+    assert lacking.keys() == {"address", "firewall"}
+    assert all(lacking.values())
+    assert "firewall made: TCP 5555, 5556" in tzar("host", "init", *C).stdout
+    assert "firewall there: TCP 5555, 5556" in tzar("host", "init", *C).stdout
+    assert tzar("host", "check", *C).returncode == 0

@@ -5,6 +5,7 @@ subject says with which argv a file is read, or a tree of processes started, in 
 """
 
 import functools
+import ipaddress
 import json
 import secrets
 import sys
@@ -26,7 +27,7 @@ from hyperv.fake import FakeHost
 from hyperv.lanes import Lanes
 from hyperv.local_channel import LocalChannel
 from hyperv.messages import Secret
-from hyperv.plans import GuestPlan, VmPlan
+from hyperv.plans import Addresses, GuestPlan, VmPlan
 from hyperv.program import Program, shipped_functions
 from hyperv.winrm_channel import WinRm, WinRmChannel
 from tzar_actors.drivers.base import Execution

@@ -38,7 +38,7 @@ def fake_driver(host: Host, fleet_id: str, folder: Path) -> Driver:
     fake = _fake(host, folder)
     account = Credentials(fake.facts.guest_user, Secret(fake.facts.guest_password))
     guests = _guests(host.hyperv, lambda: account)
-    return HyperVDriver(host.name, fleet_id, _fake_lanes(host, fake), _vms(host.hyperv), guests)
+    return HyperVDriver(host.name, fleet_id, _FakeLanes(host, fake), _vms(host.hyperv), guests)
 
 
 def hyperv_setup(host: Host, fleet_id: str, ports: tuple[int, int], fake_folder: Path | None) -> HostSetup:
@@ -53,7 +53,7 @@ def hyperv_setup(host: Host, fleet_id: str, ports: tuple[int, int], fake_folder:
     Raises:
         ConfigError: as `hyperv_driver`.
     """
-    lanes = _lanes(host) if fake_folder is None else _fake_lanes(host, _fake(host, fake_folder))
+    lanes = _lanes(host) if fake_folder is None else _FakeLanes(host, _fake(host, fake_folder))
     given = host.hyperv
     is_elsewhere = fake_folder is None and given.address not in (None, "localhost", "127.0.0.1", "::1")
     network = NetworkPlan(given.host_address, given.prefix_length, given.nat, is_elsewhere, ports)
@@ -68,8 +68,19 @@ def _fake(host: Host, folder: Path) -> FakeHost:
     return fake
 
 
-def _fake_lanes(host: Host, fake: FakeHost) -> Lanes:
-    return Lanes(host.name, fake.open, Program(shipped_functions()), count=host.hyperv.lanes)
+class _FakeLanes(Lanes):
+    """Lanes to a made-up host, which is let go of with them, for the next one who wants it."""
+
+    def __init__(self, host: Host, fake: FakeHost) -> None:
+        super().__init__(host.name, fake.open, Program(shipped_functions()), count=host.hyperv.lanes)
+        self._fake: FakeHost | None = fake
+
+    def close(self) -> None:
+        """Ends all PowerShells and lets the host go. Twice: nothing, since another one may have it by now."""
+        super().close()
+        fake, self._fake = self._fake, None
+        if fake is not None:
+            fake.close()
 
 
 def _lanes(host: Host) -> Lanes:
