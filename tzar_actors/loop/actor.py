@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LoopActor"]
 
+# All others go to `on_receive` anyway, after Pykka has asked of each whether it is one of these.
+_OF_PYKKA = (messages._ActorStop, messages.ProxyCall, messages.ProxyGetAttr, messages.ProxySetAttr)
+
 _logger = logging.getLogger("pykka")
 
 
@@ -105,8 +108,9 @@ class LoopActor(pykka.Actor):
 
     def _handle(self, envelope: "Envelope[Any]") -> None:
         reply_to = envelope.reply_to
+        message = envelope.message
         try:
-            response = self._handle_receive(envelope.message)
+            response = self._handle_receive(message) if isinstance(message, _OF_PYKKA) else self.on_receive(message)
             if reply_to is not None:
                 reply_to.set(response)
         except Exception:

@@ -178,6 +178,11 @@ class Row:
         self._since.update(dict.fromkeys(came, now))
         return len(came)
 
+    @property
+    def waits(self) -> bool:
+        """Something waits here."""
+        return bool(self._since)
+
     def check(self) -> None:
         """Nothing befell the VM of late: is something waiting too long?"""
         now = self._world.now

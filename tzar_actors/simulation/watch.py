@@ -196,27 +196,19 @@ class Watch:
     def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool) -> None:
         guest, limits = machine.guest, self.limits
         is_sound = guest is not None and guest.is_sound
-        if (
-            has_fresh
-            and guest is not None
-            and is_sound
-            and guest.is_idle
-            and not machine.is_frozen
-            and vm not in self.care.under_way
-            and vm not in self._laws.ahead.given_up
-            and not self._is_out_of_reach(self._hosts[machine.host], now)
-        ):
+        is_reached = not self._is_out_of_reach(self._hosts[machine.host], now)
+        if guest is not None and is_sound and has_fresh and is_reached and self._is_free(machine, guest):
             idle_s = now - max(self._idle_since.setdefault(vm, now), guest.row.turn_at)
             limit_s = limits.idle_s if machine.excused_until <= now else limits.idle_after_loss_s
             if idle_s > limit_s:
                 self._laws.broken("no healthy VM waits while games do", f"{vm} has been idle for {idle_s:.0f} s")
-        else:
+        elif self._idle_since:
             self._idle_since.pop(vm, None)
-        if is_sound:
-            self._alone_since.pop(vm, None)
-        else:
+        if not is_sound:
             self._look_for_care(vm, machine, now)
-        if guest is not None and is_sound and guest.is_clean and machine.excused_until <= now:
+        elif self._alone_since:
+            self._alone_since.pop(vm, None)
+        if guest is not None and guest.row.waits and is_sound and guest.is_clean and machine.excused_until <= now:
             guest.row.check()
         incarnation, ready_at = self._ready.get(vm, (0, now))
         if now - ready_at < _KNOWN_S or self._looked_at.get(vm) == (ready_at, self._laws.given_to(vm)):
@@ -225,6 +217,11 @@ class Watch:
         if guest is not None and is_sound and guest.is_clean and guest.incarnation == incarnation:
             self._look_for_what_is_missing(machine, guest, ready_at)
             self._looked_at[vm] = (ready_at, self._laws.given_to(vm))
+
+    def _is_free(self, machine: Machine, guest: Guest) -> bool:
+        """It could play, and the supervisor has no reason to let it wait."""
+        is_cared_for = machine.vm in self.care.under_way or machine.vm in self._laws.ahead.given_up
+        return guest.is_idle and not machine.is_frozen and not is_cared_for
 
     def _look_for_what_is_missing(self, machine: Machine, guest: Guest, ready_at: float) -> None:
         waited_for = [name for name in self._laws.unanswered(machine.vm, ready_at) if name not in machine.kept]

@@ -39,7 +39,7 @@ _HANG_S: Final = (2.0, 240.0)
 _CUT_S: Final = (0.5, 60.0)
 _OUTAGE_S: Final = (10.0, 400.0)
 _LITTLE_BYTES: Final = 500_000_000  # too little for new work, and enough for what was accepted
-_LIVES_AT_ONCE: Final = 8
+_LIVES_AT_ONCE: Final = 32
 _MOMENTS: Final = ("record", "before commit", "after commit", "send")
 _DRAIN_S: Final = 4 * 3600.0
 
