@@ -3,4 +3,6 @@
 import sys
 from pathlib import Path
 
+import hyperv  # noqa: F401 - the package, before the bench's module of that name could be taken for it
+
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
