@@ -322,7 +322,7 @@ def test_what_is_put_into_the_keyring_is_found_there(tmp_path):
     lines = [line for line in lines_of("sh") if line.startswith("keyring ")]
     assert [line.split()[-1] for line in lines] == list(ACCOUNTS)
     look = f"from hyperv.credentials import find_credentials as find; print([find(n) for n in {list(ACCOUNTS)}])"
-    path = os.pathsep.join([str(tmp_path), *sys.path])
+    path = os.pathsep.join([str(tmp_path), str(ROOT), *sys.path])  # bench/ has a module of the package's name
     environment = os.environ | {"PYTHON_KEYRING_BACKEND": "page_keyring.Keyring", "PYTHONPATH": path}
     for line in lines:
         argv = [sys.executable, "-m", *shlex.split(line)]
