@@ -132,6 +132,7 @@ def test_each_game_has_one_outcome_whatever_its_vms_and_their_host_do_and_nothin
     [seed] = game_seeds(3, 1)
     assert [result.fitness for result in results] == [float(sum(genome) % 1000 + seed % 7) for genome in genomes]
     assert told == Counter(range(GAMES))
+    until(lambda: count(fleet, "evaluation_ended") >= GAMES, "the log tells of all games")
     ended = Counter(event["key"] for event in events(fleet) if event["event"] == "evaluation_ended")
     assert ended == Counter(f"game-{number}" for number in range(GAMES))
     # The host's fall moved no VM up its ladder.
