@@ -34,7 +34,7 @@ from tzar_actors.drivers.choice import make_driver
 from tzar_actors.drivers.processes import age_s
 from tzar_actors.events import catalogue
 from tzar_actors.events.log import EventLog
-from tzar_actors.fleet_plan import host_plans
+from tzar_actors.fleet_plan import host_plans, longest_boot_s
 from tzar_actors.gateway.addresses import bound, reachable, tcp
 from tzar_actors.gateway.blobs import BlobServer
 from tzar_actors.gateway.control import ControlServer, Heartbeats
@@ -212,7 +212,7 @@ def _wire(
         burst_s=_BURST_INTERVALS * heartbeat.interval_s,
         probation_s=recovery.probation_s,
         evidence=EvidenceStore(settings.state_dir / "evidence", settings.log_file),
-        call_limits=CallLimits(recovery.call_timeout_s, recovery.boot_timeout_s),
+        call_limits=CallLimits(recovery.call_timeout_s, longest_boot_s(settings)),
     )
     wiring.dispatcher = Dispatcher.start(wiring)
     wiring.dispatcher.tell(Restore(time.time()))

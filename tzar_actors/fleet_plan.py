@@ -7,7 +7,7 @@ from typing import assert_never
 from tzar_actors.gateway.addresses import reachable, tcp
 from tzar_actors.settings import Host, Settings
 
-__all__ = ["HostPlan", "host_plans"]
+__all__ = ["HostPlan", "host_plans", "longest_boot_s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +47,13 @@ def host_plans(settings: Settings) -> Iterator[HostPlan]:
                 yield HostPlan(host, vms, None, host.hyperv.checkpoint or "")
             case _:
                 assert_never(host.driver)
+
+
+def longest_boot_s(settings: Settings) -> float:
+    """Seconds that a boot may take on the slowest of the hosts.
+
+    A driver that waits for its guests gives up with an error that says what was missing. The limit of its call must not
+    come before.
+    """
+    own = [host.hyperv.boot_timeout_s for host in settings.hosts if host.driver in ("hyperv", "hyperv-fake")]
+    return max([settings.recovery.boot_timeout_s, *own])

@@ -18,11 +18,12 @@ _LOOKS: Final = 0.5  # what changes nothing
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """The limits that follow from two settings, in seconds.
+    """The limits that follow from the settings, in seconds.
 
     Args:
         call_timeout_s: for a verb that should be done at once; the others are given their part or multiple of it.
-        boot_timeout_s: for a guest's boot, which may be over only when a driver can deliver the identity.
+        boot_timeout_s: for a guest's boot, which may be over only when a driver can deliver the identity; no less than
+            any driver itself waits for that.
     """
 
     call_timeout_s: float = 60.0
