@@ -1,6 +1,6 @@
 """The root: makes the VMs' supervisors, asks the hosts, and ends the fleet in good order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import pykka
@@ -19,6 +19,7 @@ from tzar_actors.actors.messages import (
     TrainerLeft,
     TrainerSaid,
     VmBlamed,
+    VmCalled,
     VmIsAskedTo,
     VmIsBack,
     VmIsOff,
@@ -40,7 +41,7 @@ from tzar_actors.journal.vms import JournalledVm
 __all__ = ["FleetActor"]
 
 _ASK_EACH_S: Final = 5.0
-_TELL_ALL_EACH: Final = 6  # rounds: what a VM's actor was told while it waited for its driver it did not believe
+_TELL_ALL_EACH: Final = 60  # rounds: news that is none is told as well, should anybody have missed it
 _STOP_WITHIN_S: Final = 60.0  # a host out of reach must not keep the supervisor from ending
 _GONE: Final = "gone "  # a timer's name goes on with that of the trainer; without one: with all of an earlier start
 _LOOK_EACH_S: Final = 0.1  # while it drains: whether all is played
@@ -62,6 +63,8 @@ class FleetActor(MachineActor[None]):
         self._asked: dict[str, list[str | None]] = {}  # hosts that are being asked, and the VMs that asked since
         self._rounds = 0
         self._told: dict[str, tuple[pykka.ActorRef[Any], VmStatus | None, bool]] = {}
+        self._called_at: dict[str, float] = {}  # when a driver call of a VM ended last
+        self._last: dict[str, Mapping[str, VmStatus] | None] = {}  # of hosts with nobody who waits to hear it again
         self._fleet: frozenset[str] = frozenset()  # as it is configured
         self._off_by_hand: set[str] = set()  # until a person starts them again
         self._quarantined: set[str] = set()
@@ -106,10 +109,14 @@ class FleetActor(MachineActor[None]):
                 self._ask(host, vm)
             case HostAnswer():
                 self._answered(message)
+            case VmCalled(at, vm):
+                self._called_at[vm] = at
+                self._forget_what_was_told(vm)
             case TimerRang("ask"):
                 self._rounds += 1
                 if self._rounds % _TELL_ALL_EACH == 0:
                     self._told.clear()
+                    self._last.clear()
                 for host in self._hosts:
                     self._ask(host)
                 self.set_timer("ask", _ASK_EACH_S)
@@ -190,7 +197,7 @@ class FleetActor(MachineActor[None]):
             return
         self._asked[host] = []
         if vm is not None:
-            self._told.pop(vm, None)  # it waits for the answer, be it the same as before
+            self._forget_what_was_told(vm)  # it waits for the answer, be it the same as before
         limit_s = self._wiring.call_limits.limit_s("status")
         self._hosts[host].questions.tell(HostQuestion(self.actor_ref, self.loop.now(), limit_s))
 
@@ -198,24 +205,39 @@ class FleetActor(MachineActor[None]):
         asked_since = self._asked.pop(answer.host)
         if answer.vms is None:
             self._wiring.log.emit(catalogue.DriverFailed(None, answer.host, "status", answer.error))
-        self._hosts[answer.host].actor.tell(
-            HostAnswered(self.loop.now(), "" if answer.vms is not None else answer.error)
-        )
-        for vm in answer.vms or ():
-            if vm not in self._supervisors:
-                self._remove_stray(self._hosts[answer.host], vm)
-        actors, told, found, is_known = self._wiring.vm_actors, self._told, answer.vms or {}, answer.vms is not None
-        for vm, host in self._host_of.items():
-            # Straight to the actor, past its supervisor, and only what is news: there may be a thousand VMs.
-            if host == answer.host and (actor := actors.get(vm)) is not None:
-                news = (actor, found.get(vm), is_known)
-                if told.get(vm) != news and actor.is_alive():
-                    told[vm] = news
-                    actor.tell(VmObserved(answer.asked_at, news[1], is_known))
+        error = "" if answer.vms is not None else answer.error
+        if error or self._wiring.board.hosts[answer.host]:  # that a host without a fault still works is no news
+            self._hosts[answer.host].actor.tell(HostAnswered(self.loop.now(), error))
+        if answer.host not in self._last or self._last[answer.host] != answer.vms:
+            self._tell_news(answer)
         for asker in asked_since:
-            self._told.pop(asker or "", None)
+            self._forget_what_was_told(asker)
         if asked_since:
             self._ask(answer.host)
+
+    def _tell_news(self, answer: HostAnswer) -> None:
+        """Straight to the actors, past their supervisors, and only what is news: there may be a thousand VMs."""
+        host, found, is_known = answer.host, answer.vms or {}, answer.vms is not None
+        self._last[host] = answer.vms
+        for vm in found:
+            if vm not in self._supervisors:
+                self._remove_stray(self._hosts[host], vm)
+        for vm, home in self._host_of.items():
+            if home != host or (actor := self._wiring.vm_actors.get(vm)) is None:
+                continue
+            news = (actor, found.get(vm), is_known)
+            if self._told.get(vm) == news or not actor.is_alive():
+                continue
+            if answer.asked_at > self._called_at.get(vm, -1.0):
+                self._told[vm] = news
+            else:  # it does not believe what was asked before its call ended, and is to hear it again
+                self._last.pop(host, None)
+            actor.tell(VmObserved(answer.asked_at, news[1], is_known))
+
+    def _forget_what_was_told(self, vm: str | None) -> None:
+        if vm is not None:
+            self._told.pop(vm, None)
+            self._last.pop(self._host_of[vm], None)
 
     def _remove_stray(self, host: HostWiring, vm: str) -> None:
         """It bears our mark, and nobody knows it: it was made just before an earlier supervisor was killed."""

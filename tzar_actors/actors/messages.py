@@ -30,6 +30,7 @@ __all__ = [
     "TrainerSaid",
     "VmActorDied",
     "VmBlamed",
+    "VmCalled",
     "VmHasCome",
     "VmHasFailed",
     "VmHasSettled",
@@ -148,6 +149,14 @@ class AskHost:
 
     host: str
     vm: str | None = None
+
+
+@value
+class VmCalled:
+    """To FleetActor: a driver call of this VM ended `at`; what was asked of its host before shows the VM as it was."""
+
+    at: float
+    vm: str
 
 
 @value

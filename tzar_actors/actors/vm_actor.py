@@ -23,6 +23,7 @@ from tzar_actors.actors.messages import (
     TimerRang,
     VmActorDied,
     VmBlamed,
+    VmCalled,
     VmHasCome,
     VmHasFailed,
     VmHasSettled,
@@ -239,6 +240,7 @@ class VmActor(MachineActor[VmCommand]):
             return commands
         self._waiting_boot = None
         self._host.actor.tell(VmLeft(self.loop.now(), self._vm))
+        self._wiring.fleet.tell(VmCalled(self.loop.now(), self._vm))
         return [*commands, *self._step(BootWithdrawn())]
 
     def _ask_host(self) -> None:
@@ -299,6 +301,7 @@ class VmActor(MachineActor[VmCommand]):
 
     def _call_ended(self, answer: CallAnswer) -> Iterable[VmCommand]:
         now = self.loop.now()
+        self._wiring.fleet.tell(VmCalled(now, self._vm))
         if answer.error is not None:
             self.log(catalogue.DriverFailed(self._vm, self._host.name, answer.verb, answer.error))
             draw = self._wiring.chance.draw()

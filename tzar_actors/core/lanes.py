@@ -242,6 +242,8 @@ class Lanes:
         return f"{self._recent(at)} of its driver's calls were never answered within {self._window_s:g} s"
 
     def _hand_over(self, at: float) -> list[LaneCommand]:
+        if not self.waiting:
+            return []
         commands: list[LaneCommand] = []
         allowed = self._lanes - max(0, self._too_many(at))
         while len(self.busy) < allowed and (call := self._next_call()) is not None:

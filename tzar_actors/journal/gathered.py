@@ -109,26 +109,27 @@ class Gathered:
         )
 
     def rows(self) -> Iterator[tuple[str, list[Row]]]:
-        """Statements with their rows, in an order in which no update comes before the insert that it is for."""
+        """Statements with their rows, of which each has some, in an order in which no update comes before the insert
+        that it is for."""
         ended, stories = self.ended, self._stories
-        accepted = {row[0] for row in self._accepted}
-        yield _GENOME, [each for each in self.genomes.items() if each[0] not in ended]
-        yield _ACCEPTED, [(*row, ended.get(row[0])) for row in self._accepted]
-        yield _SPOOLED, self._spooled
-        yield (
-            _ATTEMPT,
-            [(*of, *row) for of, row in self._attempts.items() if of[0] not in ended and of not in stories],
-        )
-        yield (
-            _STORY,
-            [
-                (*of, story.vm, story.incarnation, self._encode(story))
-                for of, story in stories.items()
-                if of[0] not in ended
-            ],
-        )
-        yield _GAME, [(key, game, self._encode(over)) for key, game, over in self._games if key not in ended]
-        yield _ENDED, [(body, key) for key, body in ended.items() if key not in accepted]
+        if self.genomes and (genomes := [each for each in self.genomes.items() if each[0] not in ended]):
+            yield _GENOME, genomes
+        if self._accepted:
+            yield _ACCEPTED, [(*row, ended.get(row[0])) for row in self._accepted]
+        if self._spooled:
+            yield _SPOOLED, self._spooled
+        if self._attempts and (
+            attempts := [(*of, *row) for of, row in self._attempts.items() if of[0] not in ended and of not in stories]
+        ):
+            yield _ATTEMPT, attempts
+        if stories and (told := [each for each in stories.items() if each[0][0] not in ended]):
+            yield _STORY, [(*of, story.vm, story.incarnation, self._encode(story)) for of, story in told]
+        if self._games and (games := [each for each in self._games if each[0] not in ended]):
+            yield _GAME, [(key, game, self._encode(over)) for key, game, over in games]
+        if ended:
+            accepted = {row[0] for row in self._accepted}
+            if updates := [(body, key) for key, body in ended.items() if key not in accepted]:
+                yield _ENDED, updates
         for statement, row in self._vms:
             yield statement, [row]
 

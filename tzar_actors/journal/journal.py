@@ -178,8 +178,11 @@ class Journal:
         self._checkpointer.committed(self._db)
 
     def _write_once(self) -> None:
+        work = list(self._gathered.rows())
+        if len(work) == 1 and len(work[0][1]) == 1:
+            self._db.execute(work[0][0], work[0][1][0])  # a transaction of its own
+            return
         self._db.execute("BEGIN IMMEDIATE")
-        for statement, rows in self._gathered.rows():
-            if rows:
-                self._db.executemany(statement, rows)
+        for statement, rows in work:
+            self._db.executemany(statement, rows)
         self._db.execute("COMMIT")

@@ -101,7 +101,7 @@ class LoopActor(pykka.Actor):
         if not self._started:
             self._started = True
             self._actor_loop_setup()
-        elif not self.actor_inbox.empty() and not self.actor_stopped.is_set():
+        elif not self.actor_inbox.empty():  # it is once the actor has stopped
             self._handle(self.actor_inbox.get())
         if self.actor_stopped.is_set():
             self.actor_inbox.close()

@@ -33,6 +33,7 @@ _GATHER_S: Final = 0.002  # that a commit may wait for more to commit, while the
 _LAZY_S: Final = 0.005  # that a commit may be owed while nobody is in a hurry for it
 _LATE_S: Final = 0.05  # a turn that begins later or lasts longer than this is counted as late
 _FEW_TIMERS: Final = 64  # fewer than this are not worth a search for cancelled ones
+_NEVER: Final = float("inf")
 
 
 class Timer:
@@ -166,6 +167,10 @@ class Loop:
             if self._ready:
                 continue
             self._finish_round()
+            if self._owed_since is None:
+                if self._ready:
+                    continue
+                break
             if self._gather(began):
                 continue
             self._settle()
@@ -204,14 +209,15 @@ class Loop:
     def _wait_s(self, longest: float | None) -> float | None:
         if self._stopping or self._is_pending():
             return 0.0
-        while self._timers and self._timers[0][2].callback is None:
-            heapq.heappop(self._timers)
-        due = [self._timers[0][0]] if self._timers else []
+        timers = self._timers
+        while timers and timers[0][2].callback is None:
+            heapq.heappop(timers)
+        due = timers[0][0] if timers else _NEVER
         if self._owed_since is not None:
-            due.append(self._owed_since + _LAZY_S)
-        if not due:
+            due = min(due, self._owed_since + _LAZY_S)
+        if due == _NEVER:
             return longest
-        until = max(0.0, min(due) - self.clock())
+        until = max(0.0, due - self.clock())
         return until if longest is None else min(longest, until)
 
     def _count_late(self, seconds: float) -> None:
@@ -220,9 +226,9 @@ class Loop:
 
     def _fire_timers(self, now: float) -> None:
         # Taken out first: a callback that sets a timer for now, where a virtual clock stands still, gets it next turn.
-        due = []
-        while self._timers and self._timers[0][0] <= now:
-            due.append(heapq.heappop(self._timers)[2])
+        due, timers = [], self._timers
+        while timers and timers[0][0] <= now:
+            due.append(heapq.heappop(timers)[2])
         for timer in due:
             callback, timer.callback = timer.callback, None
             if callback is not None:

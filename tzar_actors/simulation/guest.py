@@ -13,6 +13,7 @@ from tzar_actors.simulation.agenda import Appointment
 from tzar_actors.simulation.ahead import Row
 from tzar_actors.simulation.network import Connection
 from tzar_actors.simulation.surroundings import Surroundings
+from tzar_actors.simulation.wakes import Wakes
 from tzar_agent.commands import (
     Abandon,
     Command,
@@ -54,7 +55,6 @@ __all__ = ["Guest"]
 
 _FETCH_S: Final = 2.0  # a large genome
 _END_TREE_S: Final = 0.1
-_NEVER: Final = float("inf")
 _STRUCK_S: Final = 0.02  # an order that waits is struck within this time
 _SEEN_SOON_S: Final = 0.3  # until a waiting dial is answered by a supervisor that has come back
 
@@ -83,7 +83,8 @@ class Guest:
         self._game: Appointment | None = None
         self._is_stuck = False
         self._swapped: tuple[str, bytes] | None = None  # an attempt, and the genome that is played instead of its own
-        self._wake_at: Appointment | None = None
+        self._wakes = Wakes(surroundings.agenda, self._session, lambda: self.is_sound, self._wake_up)
+        self._steps = 0  # that are being made: what one of them does may be the next
         self._plan_wake()
 
     @property
@@ -115,9 +116,9 @@ class Guest:
         """Its process ends. `is_seen`: the system closes its connection in good order."""
         self._is_over = True
         self.row.end()
-        for appointment in (self._wake_at, self._game):
-            if appointment is not None:
-                appointment.call_off()
+        self._wakes.call_off()
+        if self._game is not None:
+            self._game.call_off()
         if self.connection is not None:
             if is_seen:
                 self.connection.break_()
@@ -178,9 +179,12 @@ class Guest:
         for _ in range(self.row.look()):
             if self._world.happens(self._world.faults.struck_ahead):
                 self._world.agenda.after(self._world.rng.random() * _STRUCK_S, partial(self._world.strike, self.vm))
+        self._steps += 1
         for command in commands:
             self._carry_out(command)
-        self._plan_wake()
+        self._steps -= 1
+        if not self._steps:
+            self._plan_wake()
 
     def _mark_heard(self) -> None:
         if self.is_sound:
@@ -317,27 +321,8 @@ class Guest:
             callback()
 
     def _plan_wake(self) -> None:
-        if self._is_over:
-            return
-        session = self._session
-        due = session.dial_at or _NEVER
-        if session.answer_by is not None and session.answer_by < due:
-            due = session.answer_by
-        if session.job is not None and (next_at := session.job.next_at()) is not None and next_at < due:
-            due = next_at
-        if session.welcome is not None:
-            if not self.is_sound:
-                due = min(due, session.heard_at + session.misses * session.interval)
-            if (resend_at := session.kept.due_at()) is not None and resend_at < due:
-                due = resend_at
-        current = self._wake_at
-        if current is not None:
-            if current.callback is not None and current.due == due:
-                return
-            current.call_off()
-        self._wake_at = None
-        if due < _NEVER:
-            self._wake_at = self._world.agenda.at(max(due, self._world.now), self._wake_up)
+        if not self._is_over:
+            self._wakes.plan()
 
     def _wake_up(self) -> None:
         self._when_awake(self._wake)

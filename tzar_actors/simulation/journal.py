@@ -42,16 +42,18 @@ class SimulatedJournal(Journal):
         fleet: the fleet's id, should the journal be new.
         laws: are told of each record and each commit.
         doom: when the supervisor is to be killed.
-        make_room: see `Journal`.
+        make_room: see `Journal`; None: the disk is never full.
     """
 
     def __init__(
-        self, path: Path, fleet: str, laws: "Laws", doom: Doom, make_room: Callable[[], bool] = lambda: False
+        self, path: Path, fleet: str, laws: "Laws", doom: Doom, make_room: Callable[[], bool] | None = None
     ) -> None:
-        super().__init__(path, "process", lambda: fleet, make_room)
+        super().__init__(path, "process", lambda: fleet, make_room or (lambda: False))
         # Here the supervisor dies between two statements, never in one: SQLite's own care for that would cost a fifth
         # of the time and show nothing. It is tested where processes really die.
-        for mode in ("locking_mode = EXCLUSIVE", "journal_mode = MEMORY", "synchronous = OFF"):
+        # Only on a disk that may be full is a transaction ever rolled back.
+        rollback = "OFF" if make_room is None else "MEMORY"
+        for mode in ("locking_mode = EXCLUSIVE", f"journal_mode = {rollback}", "synchronous = OFF"):
             self.connection.execute(f"PRAGMA {mode}")
         self._laws = laws
         self._doom = doom

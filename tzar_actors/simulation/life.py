@@ -159,7 +159,7 @@ class Life:
         self.doom = Doom()
         self._world = world
         reserve = SimulatedReserve(world.disk) if world.disk is not None else None
-        make_room = reserve.make_room if reserve is not None else (lambda: False)
+        make_room = reserve.make_room if reserve is not None else None
         self._journal = SimulatedJournal(terms.journal, "simulated", laws, self.doom, make_room)
         self.epoch = self._journal.epoch
         self.loop = _Loop(world.agenda, self._journal.commit)

@@ -140,8 +140,9 @@ class Watch:
             return
         now = self._world.now
         has_fresh = bool(self._laws.fresh)
+        reached = {name for name, host in self._hosts.items() if not self._is_out_of_reach(host, now)}
         for vm, machine in self._machines.items():
-            self._look_at(vm, machine, now, has_fresh)
+            self._look_at(vm, machine, now, has_fresh, is_reached=machine.host in reached)
         self._look_at_the_oldest(now)
         for host in self._hosts.values():
             self._look_at_lanes(host, now)
@@ -193,10 +194,9 @@ class Watch:
         if cause == "its agent did not say hello" and now - machine.booted_at < self.limits.boot_timeout_s - 1e-6:
             self._laws.broken("a boot has its time", f"{machine.vm} was given up {now - machine.booted_at:.3f} s after")
 
-    def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool) -> None:
+    def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool, *, is_reached: bool) -> None:
         guest, limits = machine.guest, self.limits
         is_sound = guest is not None and guest.is_sound
-        is_reached = not self._is_out_of_reach(self._hosts[machine.host], now)
         if guest is not None and is_sound and has_fresh and is_reached and self._is_free(machine, guest):
             idle_s = now - max(self._idle_since.setdefault(vm, now), guest.row.turn_at)
             limit_s = limits.idle_s if machine.excused_until <= now else limits.idle_after_loss_s
@@ -205,7 +205,7 @@ class Watch:
         elif self._idle_since:
             self._idle_since.pop(vm, None)
         if not is_sound:
-            self._look_for_care(vm, machine, now)
+            self._look_for_care(vm, now, is_reached=is_reached)
         elif self._alone_since:
             self._alone_since.pop(vm, None)
         if guest is not None and guest.row.waits and is_sound and guest.is_clean and machine.excused_until <= now:
@@ -230,14 +230,10 @@ class Watch:
                 "what no agent has is given again", f"{', '.join(missing)} of {machine.vm}: the supervisor waits for it"
             )
 
-    def _look_for_care(self, vm: str, machine: Machine, now: float) -> None:
+    def _look_for_care(self, vm: str, now: float, *, is_reached: bool) -> None:
         care, limits = self.care, self.limits
         began = care.under_way.get(vm)
-        if (
-            (began is not None and now - began < limits.call_s)
-            or vm in self._laws.quarantined
-            or self._is_out_of_reach(self._hosts[machine.host], now)
-        ):
+        if (began is not None and now - began < limits.call_s) or vm in self._laws.quarantined or not is_reached:
             self._alone_since.pop(vm, None)
             return
         since = self._alone_since.setdefault(vm, now)
