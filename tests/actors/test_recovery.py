@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -364,3 +365,36 @@ def test_a_vm_on_which_others_genomes_fail_climbs_the_ladder(world):
         world.run(1.0)
     assert set(world.outcomes().values()) == {"scored"}
     assert len(world.outcomes()) == 12
+
+
+# --- what a host says
+
+
+def test_what_was_said_of_a_vm_in_the_middle_of_a_call_is_said_to_it_again_after_that(world):
+    world.start(vms=1)
+    world.hanging.add("stop")
+    world.wiring.supervisors["vm-1"].tell(SetDesired(Desired.OFF))
+    world.run(12.0)  # its host says that it runs, which is no news while it is being stopped
+    world.hanging.clear()
+    world.answer()
+    world.run(0.1)
+    assert world.row("vm-1").state == "off"
+    world.driver.vms["vm-1"].is_running = True  # somebody starts it by other means, and it is what it was
+    world.run_until(lambda: not world.driver.vms["vm-1"].is_running, within_s=6.0)
+
+
+def test_a_host_without_a_fault_is_no_news_to_its_actor_and_one_with_a_fault_is(world):
+    world.start(vms=2)
+    said = []
+    host = world.wiring.hosts[0]
+    told, host.actor = host.actor, SimpleNamespace(tell=said.append)
+    world.run(20.0)
+    assert said == []
+    world.driver.unreachable = True
+    world.run(6.0)
+    assert [bool(message.error) for message in said] == [True]
+    told.tell(said.pop())
+    host.actor = told
+    world.run_until(lambda: world.of(catalogue.HostDown), within_s=1.0)
+    world.driver.unreachable = False
+    world.run_until(lambda: world.of(catalogue.HostUp), within_s=10.0)
