@@ -31,34 +31,34 @@ class _Inbox:
     """An actor's mail. The loop is bound when the actor starts: Pykka makes inboxes by a static method."""
 
     def __init__(self) -> None:
-        self._mail: deque[Envelope[Any]] = deque()
+        self.mail: deque[Envelope[Any]] = deque()
         self._actor: LoopActor | None = None
         self._closed = False
 
     def bind(self, actor: "LoopActor") -> None:
         self._actor = actor
-        for _ in range(len(self._mail)):
+        for _ in range(len(self.mail)):
             actor.loop.schedule(actor)
 
     def put(self, envelope: "Envelope[Any]", /) -> None:
-        self._mail.append(envelope)
+        self.mail.append(envelope)
         if self._closed:
             self.close()
         elif self._actor is not None:
             self._actor.loop.schedule(self._actor)
 
     def get(self) -> "Envelope[Any]":
-        return self._mail.popleft()
+        return self.mail.popleft()
 
     def empty(self) -> bool:
-        return not self._mail
+        return not self.mail
 
     def close(self) -> None:
         """Answers what nobody will handle any more."""
         self._closed = True
         while True:
             try:
-                envelope = self._mail.popleft()
+                envelope = self.mail.popleft()
             except IndexError:  # another thread's put may close as well
                 return
             if envelope.reply_to is None:
@@ -101,8 +101,8 @@ class LoopActor(pykka.Actor):
         if not self._started:
             self._started = True
             self._actor_loop_setup()
-        elif not self.actor_inbox.empty():  # it is once the actor has stopped
-            self._handle(self.actor_inbox.get())
+        elif mail := self.actor_inbox.mail:  # there is none once the actor has stopped
+            self._handle(mail.popleft())
         if self.actor_stopped.is_set():
             self.actor_inbox.close()
 

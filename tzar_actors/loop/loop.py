@@ -157,8 +157,8 @@ class Loop:
         asked = self.clock()
         readable = self.waiter.wait(wait_s)
         began = self.turn_began = self.clock()
-        if wait_s is not None:
-            self._count_late(began - asked - wait_s)
+        if wait_s is not None and began - asked - wait_s > _LATE_S:
+            self.late_s += began - asked - wait_s
         for callback in readable:
             callback()
         self._fire_timers(began)
@@ -176,11 +176,14 @@ class Loop:
             self._settle()
             if not self._is_pending():
                 break
-        self._settle()
+        if self._owed_since is not None:
+            self._settle()
         self._finish_round()  # what was released may have said something as well
         self._finish_turn()
         self.turn_began = None
-        self._count_late(self.clock() - began)
+        lasted_s = self.clock() - began
+        if lasted_s > _LATE_S:
+            self.late_s += lasted_s
 
     def _gather(self, began: float) -> bool:
         """Reads what has come in meanwhile, for a moment: one commit then does for all of it. False: nothing has."""
@@ -207,7 +210,7 @@ class Loop:
         return self._is_hurried or self._stopping or self.clock() >= self._owed_since + _LAZY_S
 
     def _wait_s(self, longest: float | None) -> float | None:
-        if self._stopping or self._is_pending():
+        if self._stopping or self._ready or (self._owed_since is not None and self._is_due()):
             return 0.0
         timers = self._timers
         while timers and timers[0][2].callback is None:
@@ -219,10 +222,6 @@ class Loop:
             return longest
         until = max(0.0, due - self.clock())
         return until if longest is None else min(longest, until)
-
-    def _count_late(self, seconds: float) -> None:
-        if seconds > _LATE_S:
-            self.late_s += seconds
 
     def _fire_timers(self, now: float) -> None:
         # Taken out first: a callback that sets a timer for now, where a virtual clock stands still, gets it next turn.

@@ -188,7 +188,7 @@ class Guest:
 
     def _mark_heard(self) -> None:
         if self.is_sound:
-            self._session.heard_at = self._session.stepped_at = self._world.now
+            self._session.heard_at = self._session.stepped_at = self._world.agenda.clock.now
 
     def _carry_out(self, command: Command) -> None:
         match command:

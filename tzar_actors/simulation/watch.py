@@ -197,7 +197,7 @@ class Watch:
     def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool, *, is_reached: bool) -> None:
         guest, limits = machine.guest, self.limits
         is_sound = guest is not None and guest.is_sound
-        if guest is not None and is_sound and has_fresh and is_reached and self._is_free(machine, guest):
+        if guest is not None and is_sound and guest.is_idle and has_fresh and is_reached and self._is_free(machine):
             idle_s = now - max(self._idle_since.setdefault(vm, now), guest.row.turn_at)
             limit_s = limits.idle_s if machine.excused_until <= now else limits.idle_after_loss_s
             if idle_s > limit_s:
@@ -218,10 +218,10 @@ class Watch:
             self._look_for_what_is_missing(machine, guest, ready_at)
             self._looked_at[vm] = (ready_at, self._laws.given_to(vm))
 
-    def _is_free(self, machine: Machine, guest: Guest) -> bool:
-        """It could play, and the supervisor has no reason to let it wait."""
+    def _is_free(self, machine: Machine) -> bool:
+        """The supervisor has no reason to let it wait."""
         is_cared_for = machine.vm in self.care.under_way or machine.vm in self._laws.ahead.given_up
-        return guest.is_idle and not machine.is_frozen and not is_cared_for
+        return not machine.is_frozen and not is_cared_for
 
     def _look_for_what_is_missing(self, machine: Machine, guest: Guest, ready_at: float) -> None:
         waited_for = [name for name in self._laws.unanswered(machine.vm, ready_at) if name not in machine.kept]
