@@ -71,6 +71,10 @@ class ByHandLaws:
         """A person stopped it."""
         return self._new.get(vm, vm in self._held)
 
+    def is_at_work(self, vm: str) -> bool:
+        """Somebody does with it what a person asked for, or is to."""
+        return vm in self._accepted
+
     def may_be_out(self) -> set[str]:
         """The VMs that are held, or were until just now: not everybody knows that no game may go there, or may."""
         now = self._world.now
