@@ -121,6 +121,41 @@ def test_a_reset_of_a_vm_that_was_stopped_starts_it_with_a_new_disk(world, ask):
     assert world.driver.vms["vm-1"].machine_id != machine
 
 
+@pytest.mark.parametrize("verb", ["restart", "reset"])
+def test_a_word_that_comes_while_its_vm_actor_is_being_replaced_is_not_lost(world, ask, verb):
+    world.start(vms=1)
+    machine = world.driver.vms["vm-1"].machine_id
+    world.wiring.vm_actors["vm-1"].tell("what no actor can handle")
+    world.run_until(lambda: world.of(catalogue.ActorFailed))
+    assert ask(verb) == ""
+    world.run_until(lambda: is_here(world) and world.row("vm-1").incarnation == 2)
+    assert (world.driver.vms["vm-1"].machine_id == machine) == (verb == "restart")
+    assert no_failure(world)
+
+
+def test_a_word_that_is_done_is_not_done_again_by_the_next_vm_actor(world, ask):
+    world.start(vms=1)
+    ask("reset")
+    world.run_until(lambda: is_here(world) and world.row("vm-1").incarnation == 2)
+    world.wiring.vm_actors["vm-1"].tell("what no actor can handle")
+    world.run_until(lambda: world.of(catalogue.ActorFailed))
+    world.run(60.0)
+    assert (is_here(world), world.row("vm-1").incarnation) == (True, 2)
+
+
+def test_a_vm_that_was_stopped_and_started_while_its_host_could_not_be_asked_plays_again(world, ask):
+    world.start(vms=1)
+    world.driver.unreachable = True
+    world.run_until(lambda: world.of(catalogue.HostDown))
+    ask("stop")
+    ask("start")
+    world.driver.unreachable = False
+    world.run_until(lambda: is_here(world) and world.row("vm-1").incarnation == 2)
+    world.submit("g")
+    world.run_until(lambda: world.gateway.playing)
+    assert no_failure(world)
+
+
 @pytest.mark.promise(4, "ladder")
 def test_a_person_lets_a_vm_out_of_quarantine_at_once(world, ask):
     world.start(vms=2, restarts=1, probation_s=100_000.0)

@@ -45,6 +45,24 @@ def test_an_actor_that_is_replaced_keeps_its_vm_and_the_game_that_is_played_ther
     assert not world.of(catalogue.AttemptLost)
 
 
+@pytest.mark.promise(2, "a crash is never a low fitness")
+def test_an_order_that_crosses_the_news_of_its_vms_failure_counts_as_no_attempt(world):
+    world.start(vms=1)
+    world.submit("g")
+    world.submit("h")
+    play = world.gateway.playing.pop("vm-1")
+    score = Result(play.attempt, play.evaluation, play.game, play.digest, "scored", 1.0, b"\x80", 1.0, "", None)
+    world.gateway.actors["vm-1"].tell(AgentResult(1, score))
+    world.gateway.actors["vm-1"].tell(AgentOverdue("1.0", 30.0))  # it fails before the next order is there
+    world.run_until(lambda: world.of(catalogue.VmFailed))
+    world.run_until(lambda: world.gateway.playing)
+    assert len(world.gateway.ordered) == 2, "the order that crossed was sent"
+    world.finish("vm-1")
+    (ended,) = (each for each in world.gateway.delivered if each.key == "h")
+    assert [story.status for story in ended.games[0].attempts] == ["excused", "scored"]
+    assert world.wiring.board.attempts_lost == 0
+
+
 def test_what_a_new_actor_is_told_of_its_agent_goes_with_the_turns_there():
     first, second, third = (Playing(f"1.{n}", "g", n, bytes(32)) for n in (1, 2, 3))
     hello = Hello(PROTOCOL_VERSION, "vm-1", 1, "test", 7, first, (), 16)

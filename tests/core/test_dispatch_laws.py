@@ -19,6 +19,7 @@ from tzar_actors.core.dispatch_events import (
     TrainerGone,
     VmAway,
     VmGone,
+    VmLacks,
     VmSilent,
 )
 from tzar_agent.protocol.messages import INLINE_LIMIT_BYTES
@@ -106,14 +107,27 @@ class DispatchLaws(RuleBasedStateMachine):
         self.world.agents[vm].state = "silent"
         self.world.step(VmSilent(self.world.now, vm))
 
-    @rule(vm=a_vm, keeps_its_disk=st.booleans())
-    def die(self, vm, keeps_its_disk):
+    @rule(vm=a_vm, keeps_its_disk=st.booleans(), unsent=st.sampled_from([None, 0, 1, 9]))
+    def die(self, vm, keeps_its_disk, unsent):
         agent = self.world.agents[vm]
+        row = tuple(order.attempt for order in agent.orders)
+        sent = None if unsent is None else row[: max(0, len(row) - unsent)]
         agent.lose_the_connection("gone")
         agent.orders.clear()
         if not keeps_its_disk:
             agent.kept.clear()
-        self.world.step(VmGone(self.world.now, vm, "it crashed"))
+        self.world.step(VmGone(self.world.now, vm, "it crashed", sent=sent))
+
+    @precondition(lambda self: self.players())
+    @rule(data=st.data())
+    def lack_an_order(self, data):
+        """The last of a row crossed the news that nobody was there to be given it."""
+        vm = data.draw(st.sampled_from(self.players()))
+        agent = self.world.agents[vm]
+        order = agent.orders.pop()
+        self.world.step(VmAway(vm))
+        self.world.step(VmLacks(self.world.now, vm, (order.attempt,), "it was not sent"))
+        self.world.hello(vm)
 
     @precondition(lambda self: self.in_state("ready", "away", "silent"))
     @rule(data=st.data())

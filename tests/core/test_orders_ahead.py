@@ -6,7 +6,7 @@ from asking import asked, kinds, lost, playing, reported, steps, submitted
 from tzar_actors.core.blame import BlamePolicy
 from tzar_actors.core.dispatch import Dispatch
 from tzar_actors.core.dispatch_commands import AttemptOver, Keep, SendPlay, SendRecall, SetRecall
-from tzar_actors.core.dispatch_events import FleetChanged, RecallDue, VmAway, VmGone, VmReady
+from tzar_actors.core.dispatch_events import FleetChanged, RecallDue, VmAway, VmGone, VmLacks, VmReady
 from tzar_actors.core.evaluation import AttemptStory
 from tzar_actors.core.queue import Game, OpenEvaluation, RunningAttempt
 from tzar_actors.core.records import AttemptEndedRecord
@@ -90,6 +90,27 @@ def test_of_the_orders_of_a_vm_that_fails_only_the_first_was_played():
         first,
         *rest,
     ]
+
+
+def test_a_vm_that_fails_died_with_none_of_the_orders_that_were_not_sent():
+    machine, commands = a_fast_fleet("a", "b")
+    first, second, *rest = plays_of(commands, "a")
+    gone = machine.step(VmGone(3.0, "a", "it crashed", sent=(second,)))
+    stories = {each.story.attempt: each.story.status for each in kinds(gone, AttemptOver)}
+    assert stories == {first: "excused", second: "lost"} | dict.fromkeys(rest, "excused")
+
+
+def test_an_order_that_was_not_sent_is_given_to_another_vm_and_counts_for_nothing():
+    machine, commands = a_fast_fleet("a", "b", games=0, room=1)
+    machine.step(submitted(asked("k")))
+    (attempt,) = machine.attempts.values()
+    vm, other = ("a", "b") if attempt.vm == "a" else ("b", "a")
+    steps(machine, VmAway(vm))
+    commands = machine.step(VmLacks(3.0, vm, (attempt.attempt, "2.99"), "it was not sent"))
+    (over,) = kinds(commands, AttemptOver)
+    assert (over.story.status, over.story.reason) == ("excused", "it was not sent")
+    assert [play.vm for play in kinds(commands, SendPlay)] == [other]
+    assert machine.leases.orders_of(vm) == []
 
 
 def test_what_an_agent_that_cannot_play_was_ordered_is_not_to_blame():

@@ -70,9 +70,16 @@ def test_a_stop_while_its_agent_is_away_reports_no_failure_when_the_grace_time_r
 
 def test_a_vm_that_is_to_go_off_and_whose_host_cannot_be_asked_reports_no_failure():
     vm = ready_vm()
-    steps(vm, seen("unknown"), DesiredSet(Desired.OFF), AgentDisconnected())
-    assert vm.step(TimerFired("grace")) == [*ENDED, SetTimer("silence", 6.0)]
+    assert steps(vm, seen("unknown"), DesiredSet(Desired.OFF)) == [*ENDED, ReportAway(), SetTimer("silence", 6.0)]
+    assert steps(vm, AgentDisconnected(), TimerFired("grace")) == []
     assert vm.step(seen("running")) == [Call("stop")]
+
+
+def test_a_vm_wanted_again_before_its_host_could_be_asked_to_stop_it_is_booted_anew():
+    vm = ready_vm()
+    assert steps(vm, seen("unknown"), DesiredSet(Desired.OFF), DesiredSet(Desired.RUNNING)) == []
+    assert vm.step(seen("running")) == [Call("kill")], "its games were taken away: nobody would give it another"
+    assert vm.step(CallDone(9.0)) == [CancelTimer("silence"), Boot("start", 2)]
 
 
 def test_a_stop_that_takes_long_frees_the_game():

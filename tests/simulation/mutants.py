@@ -8,8 +8,9 @@ import pytest
 from tzar_actors.actors import seeing as seeing_module
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.dispatcher import Dispatcher
+from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.host_lanes import HostLanes
-from tzar_actors.actors.messages import AgentHello, AgentOverdue, TimerRang
+from tzar_actors.actors.messages import AgentHello, AgentOverdue, TimerRang, VmIsAskedTo
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.vm_supervisor import VmSupervisor
 from tzar_actors.actors.wiring import Wiring
@@ -25,8 +26,11 @@ from tzar_actors.core.queue import GameQueue
 from tzar_actors.core.records import EvaluationRecord
 from tzar_actors.core.restart import Failed, GiveUp, Restart, RestartIntensity
 from tzar_actors.core.room import Room
-from tzar_actors.core.supervise import Recover
+from tzar_actors.core.supervise import Recover, VmFailed
+from tzar_actors.core.vm import Vm
+from tzar_actors.core.vm_events import DesiredSet
 from tzar_actors.core.vm_orders import VmOrders
+from tzar_actors.core.vm_table import Desired
 from tzar_actors.journal.journal import Journal
 from tzar_actors.simulation.disk import SimulatedReserve
 from tzar_actors.simulation.faults import Faults
@@ -189,15 +193,15 @@ def knows_no_answer(original):
     return lambda self, key: None
 
 
-def boots_at_once(original):
-    def boot(self, command):
+def holding_nothing(original):
+    def method(self, *arguments):
         hold, self.loop.hold = self.loop.hold, lambda release: release()
         try:
-            original(self, command)
+            original(self, *arguments)
         finally:
             self.loop.hold = hold
 
-    return boot
+    return method
 
 
 def a_crash_is_a_zero(original):
@@ -292,6 +296,62 @@ def there_is_room_always(original):
     return lambda self, *, needs_spool: None
 
 
+def nobody_is_held(original):
+    return lambda self: {vm: replace(known, is_held=False) for vm, known in original(self).items()}
+
+
+def answered_only_when_it_is_news(original):
+    def asked_to(self, trainer, asked):
+        if asked.verb != "stop" or asked.vm not in self._off_by_hand:
+            original(self, trainer, asked)
+
+    return asked_to
+
+
+def a_stop_is_a_failure(original):
+    def asked_to(self, verb):
+        failed = self._step(VmFailed(self.loop.now(), 0.5, "it was stopped")) if verb == "stop" else ()
+        return (*failed, *original(self, verb))
+
+    return asked_to
+
+
+def restarts_are_not_passed_on(original):
+    def decide(self, message):
+        return () if isinstance(message, VmIsAskedTo) and message.verb == "restart" else original(self, message)
+
+    return decide
+
+
+def successors_run(original):
+    def start_actor(self):
+        self._desired = Desired.RUNNING
+        original(self)
+
+    return start_actor
+
+
+def successors_are_not_told(original):
+    def start_actor(self):
+        self._word = None
+        original(self)
+
+    return start_actor
+
+
+def a_stop_waits_for_its_host(original):
+    def step(self, event):
+        if isinstance(event, DesiredSet):
+            self.desired = event.desired
+            self._off_was_told = False
+            return self._next()
+        return original(self, event)
+
+    return step
+
+
+BY_HAND = Faults(by_hand_h=20.0)
+STRUCK_BY_HAND = Faults(by_hand_h=20.0, struck_by_hand=0.3)
 FULL = Faults(disk_full_h=12.0)
 STRUCK = Faults(struck_ahead=0.05)
 KILLS = Faults(supervisor_kill_h=30.0)
@@ -309,7 +369,7 @@ MUTANTS = {
         not_held(Accept), "what is accepted is committed", vms=2, minutes=10.0
     ),
     "a VM boots before its incarnation is committed": Mutant(
-        wrapping(VmActor, "_boot", boots_at_once), "an incarnation is committed before it boots", vms=2, minutes=5.0
+        wrapping(VmActor, "_boot", holding_nothing), "an incarnation is committed before it boots", vms=2, minutes=5.0
     ),
     "no epoch in the ids of attempts": Mutant(
         wrapping(Leases, "__init__", same_epoch), "an attempt's id is new", KILLS
@@ -471,6 +531,44 @@ MUTANTS = {
         wrapping(Journal, "answer", knows_no_answer),
         "what is accepted is never refused",
         replace(FULL, trainer_death_h=60.0),
+    ),
+    "the next supervisor starts what a person stopped": Mutant(
+        wrapping(Journal, "vms", nobody_is_held), "a stop lasts", replace(BY_HAND, supervisor_kill_h=10.0)
+    ),
+    "a VmActor that takes another's place starts what a person stopped": Mutant(
+        wrapping(VmSupervisor, "_start_actor", successors_run), "a stop lasts", replace(BY_HAND, actor_bug_h=4.0)
+    ),
+    "a stop by hand counts as a failure": Mutant(
+        wrapping(VmSupervisor, "_asked_to", a_stop_is_a_failure), "a commanded stop is no failure", BY_HAND
+    ),
+    "a person is answered before the commit": Mutant(
+        wrapping(FleetActor, "_asked_to", holding_nothing), "what is answered is committed", BY_HAND
+    ),
+    "that a person stopped a VM is not journalled": Mutant(
+        wrapping(FleetActor, "keep", does_nothing), "what is answered is committed", BY_HAND
+    ),
+    "a word that changes nothing has no answer": Mutant(
+        wrapping(FleetActor, "_asked_to", answered_only_when_it_is_news), "a word has one answer", BY_HAND
+    ),
+    "a restart by hand reaches nobody": Mutant(
+        wrapping(VmSupervisor, "decide", restarts_are_not_passed_on),
+        "a person's word is done",
+        Faults(by_hand_h=2.0),
+        minutes=120.0,
+    ),
+    "a reset by hand is lost with its VmActor": Mutant(
+        wrapping(VmSupervisor, "_start_actor", successors_are_not_told),
+        "what a person is told is so",
+        STRUCK_BY_HAND,
+        minutes=60.0,
+        seeds=tuple(range(1, 9)),
+    ),
+    "a stop by hand waits until its host can be asked": Mutant(
+        wrapping(Vm, "step", a_stop_waits_for_its_host),
+        "no healthy VM waits while games do",
+        replace(BY_HAND, host_unreachable_h=6.0),
+        minutes=60.0,
+        seeds=tuple(range(1, 9)),
     ),
     "a VM that finished is not idle": Mutant(
         wrapping(Leases, "vm_finished", finished_only_when_it_counts), "no healthy VM waits while games do"

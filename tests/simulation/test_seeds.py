@@ -1,8 +1,14 @@
 """Hundreds of short worlds, each with a seed of its own: no law breaks in any."""
 
+from dataclasses import replace
+
 import pytest
 
 from tzar_actors.simulation.faults import PROFILES, Faults
+
+
+def stories(world):
+    return [story for asked in world.laws.keys.values() for game in asked.ended.games for story in game.attempts]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -48,3 +54,27 @@ def test_a_full_disk_refuses_new_work_plays_what_was_accepted_and_goes_on_when_t
     short = world.surroundings.counts["disk full"] + world.surroundings.counts["disk low"]
     assert short == 0 or sum(trainer.refused for trainer in world.trainers) > 0 or world.lives > 1
     assert world.surroundings.disk.spent <= world.surroundings.counts["disk full"]
+
+
+@pytest.mark.promise(4, "ladder")
+@pytest.mark.parametrize("seed", range(16))
+def test_what_people_do_by_hand_lasts_is_answered_once_and_is_nobodys_failure(seed, run_world):
+    world = run_world(seed, Faults(by_hand_h=20.0), vms=1 + seed % 5, hosts=1 + seed % 2)
+    assert set(world.laws.outcomes) == {"scored"}
+    assert world.persons.told["done"] > 0
+    assert all(story.status in ("scored", "excused") for story in stories(world))
+
+
+@pytest.mark.promise(4, "ladder")
+@pytest.mark.promise(6, "nothing accepted is lost")
+@pytest.mark.parametrize("seed", range(30))
+def test_people_who_power_vms_while_these_are_struck_lose_nothing(seed, run_world):
+    faults = Faults(by_hand_h=20.0, struck_by_hand=0.3, host_unreachable_h=6.0 * (seed % 2))
+    world = run_world(seed, faults, vms=1 + seed % 5, hosts=1 + seed % 2)
+    assert set(world.laws.outcomes) == {"scored"}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_world_with_heavy_faults_and_people_is_lawful(seed, run_world):
+    faults = replace(PROFILES["persons"].scaled(3.0), by_hand_h=10.0)
+    run_world(seed, faults, vms=1 + seed % 5, hosts=1 + seed % 2, minutes=15.0)

@@ -33,6 +33,13 @@ def test_whatever_befalls_a_vm_where_orders_wait_none_is_lost_and_none_counts(se
     assert set(world.laws.outcomes) == {"scored"}
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_people_who_power_vms_where_orders_wait_lose_nothing(seed, run_world):
+    faults = Faults(by_hand_h=120.0, struck_by_hand=0.3)
+    world = run_world(seed, faults, vms=1 + seed % 5, minutes=1.0, is_short=True)
+    assert set(world.laws.outcomes) == {"scored"}
+
+
 @pytest.mark.parametrize("seed", range(50))
 def test_a_world_of_short_games_with_heavy_faults_is_lawful(seed, run_world):
     faults = replace(PROFILES["heavy"].scaled(3.0), struck_ahead=0.005)

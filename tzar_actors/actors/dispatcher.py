@@ -55,6 +55,7 @@ from tzar_actors.core.dispatch_events import (
     TrainerGone,
     VmAway,
     VmGone,
+    VmLacks,
     VmReady,
     VmSilent,
 )
@@ -101,7 +102,9 @@ class Dispatcher(MachineActor[DispatchCommand]):
     def decide(self, message: Any) -> Iterable[DispatchCommand]:
         """See `MachineActor`."""
         match message:
-            case Reported() | VmReady() | VmAway() | VmSilent() | VmGone() | FleetChanged() | HostFell() | HostBack():
+            case Reported() | VmReady() | VmAway() | VmSilent() | VmGone() | VmLacks():
+                return self._machine.step(message)
+            case FleetChanged() | HostFell() | HostBack():
                 return self._machine.step(message)
             case TrainerGone():
                 return self._machine.step(message)
@@ -260,8 +263,12 @@ class Dispatcher(MachineActor[DispatchCommand]):
             wiring.stall_s,
         )
         actor = wiring.vm_actors.get(command.vm)
-        if actor is not None and actor.is_alive():  # else its end comes as VmGone, and the game is given again
+        if actor is not None and actor.is_alive():
             actor.tell(Order(play))
+        else:  # its supervisor, who makes another, will say no more than that
+            self.actor_ref.tell(VmAway(command.vm))
+            cause = "it was not sent: its VM's actor had just failed"
+            self.actor_ref.tell(VmLacks(self.loop.now(), command.vm, (command.attempt,), cause))
         if self._tells_all:
             event = catalogue.AttemptStarted(command.attempt, asked.key, game, command.vm, command.incarnation)
             wiring.log.emit(event)

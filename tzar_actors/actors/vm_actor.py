@@ -34,7 +34,7 @@ from tzar_actors.actors.messages import (
 )
 from tzar_actors.actors.seeing import seen
 from tzar_actors.actors.wiring import HostWiring, Wiring
-from tzar_actors.core.dispatch_events import Reported, VmAway, VmGone, VmReady, VmSilent
+from tzar_actors.core.dispatch_events import Reported, VmAway, VmGone, VmLacks, VmReady, VmSilent
 from tzar_actors.core.host import BootAsked, BootRefused, VmCame, VmLeft
 from tzar_actors.core.records import VmRecord, VmRemovedRecord
 from tzar_actors.core.vm import Vm
@@ -112,6 +112,7 @@ class VmActor(MachineActor[VmCommand]):
         )
         self._hello: AgentHello | None = None  # kept up to date until the dispatcher is told
         self._orders: dict[str, Play] = {}  # what its agent was ordered and has not reported, in order
+        self._has_told_ready = False  # before that only an earlier actor knew what its agent was ordered
         self._booted_at: float | None = None
         self._waiting_boot: Boot | None = None  # for its host to admit it
 
@@ -135,11 +136,7 @@ class VmActor(MachineActor[VmCommand]):
             case AgentResult():
                 return self._result(message)
             case Order(play):
-                # One that crossed the news of the VM's failure is revoked, or will be: it must not be played.
-                if self._machine.phase is AgentPhase.READY and self._wiring.gateway.send(self._vm, play):
-                    self._orders[play.attempt] = play
-                    if len(self._orders) == 1:
-                        self._row.show_playing(play.attempt, play.evaluation, play.game)
+                self._order(play)
                 return ()
             case CallAnswer():
                 return self._call_ended(message) if message.generation == self._generation else ()
@@ -201,10 +198,12 @@ class VmActor(MachineActor[VmCommand]):
                 self._row.state = "away"
                 dispatcher.tell(VmSilent(now, self._vm))
             case ReportFailed(cause):
+                played = () if self._row.attempt is None else (self._row.attempt,)
+                sent = (*played, *self._orders) if self._has_told_ready else None
                 self._show_no_agent("failed", cause)
                 self._row.failures += 1
                 self.log(catalogue.VmFailed(self._vm, self._machine.incarnation, cause))
-                dispatcher.tell(VmGone(now, self._vm, cause))
+                dispatcher.tell(VmGone(now, self._vm, cause, sent=sent))
                 self._supervisor.tell(VmHasFailed(self._vm, self._machine.incarnation, cause))
             case ReportSettled():
                 self._supervisor.tell(VmHasSettled(self._vm))
@@ -246,6 +245,17 @@ class VmActor(MachineActor[VmCommand]):
     def _ask_host(self) -> None:
         self._wiring.fleet.tell(AskHost(self._host.name, self._vm))
 
+    def _order(self, play: Play) -> None:
+        if self._machine.phase is AgentPhase.READY and self._wiring.gateway.send(self._vm, play):
+            self._orders[play.attempt] = play
+            if len(self._orders) == 1:
+                self._row.show_playing(play.attempt, play.evaluation, play.game)
+            return
+        # It crossed the news that nobody is here to play it.
+        self._wiring.dispatcher.tell(VmAway(self._vm))
+        cause = "it was not sent: the agent of its VM had just gone"
+        self._wiring.dispatcher.tell(VmLacks(self.loop.now(), self._vm, (play.attempt,), cause))
+
     def _result(self, message: AgentResult) -> Iterable[VmCommand]:
         result = message.result
         was_first = self._row.attempt == result.attempt
@@ -270,6 +280,7 @@ class VmActor(MachineActor[VmCommand]):
         hello, self._hello = self._hello.hello if self._hello else None, None
         playing, kept, room = (hello.playing, hello.kept, hello.room) if hello else (None, (), 1)
         pid = hello.pid if hello else 0
+        self._has_told_ready = True
         self._row.pid = pid
         self._show_idle()
         if playing is not None:

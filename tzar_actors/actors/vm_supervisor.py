@@ -76,6 +76,8 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
         self._generation = 0
         self._actor: pykka.ActorRef[VmActor] | None = None
         self._rung: Rung | None = None
+        self._word: VmReset | None = None  # a person's, which an actor that dies may leave undone
+        self._word_is_for = 0  # the first incarnation that may show that it is done
         self._heard = Heard()
         self._place = ""  # of the evidence of the last quarantine
 
@@ -107,6 +109,8 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
             case EvidenceAnswer(files, lacks):
                 self._wiring.log.emit(catalogue.VmEvidence(self._vm, self._place, files, lacks))
             case VmHasCome():
+                if self._row.incarnation >= self._word_is_for:
+                    self._word = None
                 if self._supervision.quarantines:
                     self._wiring.fleet.tell(VmIsBack(self._vm))
                 return self._step(VmCame())
@@ -170,13 +174,16 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
         if verb == "stop":
             self._want(Desired.OFF)
             return ()
+        if verb == "reset" or (verb == "restart" and not self._supervision.in_quarantine):
+            by = Rung.RESTART if verb == "restart" else self._clean_rung
+            self._word = VmReset(self._vm, f"a person asked for a {verb}", by)
+            # A boot that is under way is a restart as well; a reset it is not.
+            self._word_is_for = self._row.incarnation + (verb == "reset" or self._row.state != "booting")
+            self._tell_actor(self._word)
         if self._supervision.in_quarantine:
             self.cancel_timer("probation")
             self._wanted = Desired.RUNNING
             return self._release()
-        if verb != "start":
-            by = Rung.RESTART if verb == "restart" else self._clean_rung
-            self._tell_actor(VmReset(self._vm, f"a person asked for a {verb}", by))
         if self._wanted is not Desired.RUNNING:
             self._want(Desired.RUNNING)
         return ()
@@ -203,6 +210,8 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
         self._actor = VmActor.start(
             self._wiring, self._host, self._vm, self._row, self._heard, self.actor_ref, self._generation, self._desired
         )
+        if self._word is not None:
+            self._tell_actor(self._word)
 
     def _actor_died(self, error: str) -> None:
         self._wiring.log.emit(catalogue.ActorFailed(f"VmActor {self._vm}", error))

@@ -10,7 +10,7 @@ from tzar_actors.client.protocol import PowerVerb
 from tzar_actors.client.results import VmSnapshot
 from tzar_actors.errors import SupervisorError
 
-__all__ = ["power"]
+__all__ = ["is_reached", "power"]
 
 _LOOK_EACH_S: Final = 0.1
 _HERE: Final = ("idle", "playing")
@@ -45,7 +45,7 @@ def power(fleet: Fleet, verb: PowerVerb, vms: Mapping[str, str], timeout_s: floa
         is_late = time.monotonic() >= deadline
         for vm, host in list(waiting.items()):
             row = now[vm]
-            if _is_reached(verb, before[vm], row):
+            if is_reached(verb, before[vm], row):
                 del waiting[vm]
                 yield Done(vm, host, verb, ok=True, text=_said(verb, row), incarnation=row.incarnation)
             elif is_late:
@@ -57,11 +57,8 @@ def power(fleet: Fleet, verb: PowerVerb, vms: Mapping[str, str], timeout_s: floa
             time.sleep(_LOOK_EACH_S)
 
 
-def _rows(fleet: Fleet) -> dict[str, VmSnapshot]:
-    return {row.vm: row for row in fleet.status().vms}
-
-
-def _is_reached(verb: PowerVerb, before: VmSnapshot, now: VmSnapshot) -> bool:
+def is_reached(verb: PowerVerb, before: VmSnapshot, now: VmSnapshot) -> bool:
+    """Whether a VM that was as `before` when it was asked for `verb` is `now` as was asked."""
     if verb == "stop":
         return now.is_held and now.state in ("off", "quarantined")
     if verb == "start":
@@ -69,6 +66,10 @@ def _is_reached(verb: PowerVerb, before: VmSnapshot, now: VmSnapshot) -> bool:
     # A restart that was asked for in the middle of a boot may be that boot.
     is_new = now.incarnation > before.incarnation or (verb == "restart" and before.state == "booting")
     return is_new and now.state in _HERE
+
+
+def _rows(fleet: Fleet) -> dict[str, VmSnapshot]:
+    return {row.vm: row for row in fleet.status().vms}
 
 
 def _said(verb: PowerVerb, row: VmSnapshot) -> str:

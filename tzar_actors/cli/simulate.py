@@ -19,7 +19,10 @@ def simulate_command(
     vms: Annotated[int, typer.Option(min=1, max=10_000, help="VMs of the fleet.")] = 16,
     days: Annotated[float, typer.Option(min=0.001, help="Days of the world.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Decides everything that happens.")] = 7,
-    faults: Annotated[str, typer.Option(help="How much goes wrong: none, light or heavy.")] = "heavy",
+    faults: Annotated[
+        str,
+        typer.Option(help="How much goes wrong: none, light, heavy, or persons: heavy, and people power VMs by hand."),
+    ] = "heavy",
     hosts: Annotated[int | None, typer.Option(min=1, help="Hosts. Without it: one for each 16 VMs.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")] = False,
 ) -> None:

@@ -5,7 +5,7 @@ and its attempt is of an epoch of this journal and not revoked; the first one wi
 attempt is revoked when its VM is reset. Silence only frees its game for another VM. Who plays what stands in `leases`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, assert_never
 
 from tzar_actors.core.admission import refuse_reused, same_question, why_not
@@ -41,6 +41,7 @@ from tzar_actors.core.dispatch_events import (
     TrainerGone,
     VmAway,
     VmGone,
+    VmLacks,
     VmReady,
     VmSilent,
 )
@@ -103,8 +104,7 @@ class Dispatch:
             self._failures.restore(game)
             if game.state == "queued":
                 self.leases.wait(game)
-        deadline_s = evaluation.asked.deadline_s
-        if deadline_s is None:
+        if (deadline_s := evaluation.asked.deadline_s) is None:
             return []
         return [SetDeadline(evaluation.asked.key, max(0.0, evaluation.accepted_at + deadline_s - at))]
 
@@ -123,9 +123,13 @@ class Dispatch:
             case VmSilent(at, vm):
                 self.leases.vm_silent(vm)
                 return self.leases.give_out(at)
-            case VmGone(at, vm, cause, commanded):
-                commands = self._lose(at, vm, cause, excused=commanded)
+            case VmGone(at, vm, cause, commanded, sent):
+                commands = self._lose(at, vm, cause, excused=commanded, sent=sent)
                 self.leases.vm_gone(vm)
+                return [*commands, *self.leases.give_out(at)]
+            case VmLacks(at, vm, names, cause):
+                given_back = (each for each in self.leases.take_back(at, vm, names) if each.attempt in self.attempts)
+                commands = [command for each in given_back for command in self._revoke(at, each, "excused", cause)]
                 return [*commands, *self.leases.give_out(at)]
             case HostFell(vms, since):
                 self._failures.host_fell(vms, since)
@@ -183,22 +187,18 @@ class Dispatch:
         return [] if is_last is None else [TellWithdrawn(event.trainer, event.key)]
 
     def _end_at_once(self, at: float, key: str, outcome: OutcomeName, reason: str) -> list[DispatchCommand]:
-        open_ = self.evaluations.get(key)
-        if open_ is None:
+        if (open_ := self.evaluations.get(key)) is None:
             return []
         first = next(game for game in open_.games if game.ended is None)
-        return [*self._end_game(at, first, outcome, reason), *self.leases.give_out(at)]
+        return [*self._close_game(at, first, unscored(first, outcome, reason)), *self.leases.give_out(at)]
 
     # --- results
-
-    def _why_not(self, vm: str, incarnation: int, of: Result | Playing, attempt: RunningAttempt | None) -> str | None:
-        return why_not(of, vm, incarnation, self.evaluations.get(of.evaluation), attempt, self.epoch)
 
     def _reported(self, event: Reported) -> list[DispatchCommand]:
         result, vm = event.result, event.vm
         commands: list[DispatchCommand] = []
         attempt = self.attempts.get(result.attempt)
-        problem = self._why_not(vm, event.incarnation, result, attempt)
+        problem = why_not(result, vm, event.incarnation, self.evaluations.get(result.evaluation), attempt, self.epoch)
         if problem is not None:
             commands.append(Drop(vm, result.attempt, problem))
             if attempt is not None and (attempt.vm, attempt.incarnation) == (vm, event.incarnation):
@@ -246,12 +246,9 @@ class Dispatch:
                 self.leases.wait_again(game)
                 return [*commands, Keep(AttemptEndedRecord(key, game.index, story))]
             case Verdict(outcome, reason):
-                return [*commands, *self._end_game(at, game, outcome, reason)]
+                return [*commands, *self._close_game(at, game, unscored(game, outcome, reason))]
             case _:
                 assert_never(verdict)
-
-    def _end_game(self, at: float, game: Game, outcome: OutcomeName, reason: str) -> list[DispatchCommand]:
-        return self._close_game(at, game, unscored(game, outcome, reason))
 
     def _close_game(self, at: float, game: Game, ended: GameEnded) -> list[DispatchCommand]:
         open_ = game.evaluation
@@ -299,7 +296,8 @@ class Dispatch:
 
     def _adopt(self, event: VmReady, playing: Playing) -> list[DispatchCommand]:
         attempt = self.attempts.get(playing.attempt)
-        problem = self._why_not(event.vm, event.incarnation, playing, attempt)
+        open_ = self.evaluations.get(playing.evaluation)
+        problem = why_not(playing, event.vm, event.incarnation, open_, attempt, self.epoch)
         if problem is not None:
             return [Drop(event.vm, playing.attempt, problem), SendCancel(event.vm, playing.attempt)]
         if attempt is not None:
@@ -329,10 +327,12 @@ class Dispatch:
             self._failures.witnesses.forget(vm)
         return [*commands, *self.leases.give_out(at)]
 
-    def _lose(self, at: float, vm: str, cause: str, *, excused: bool) -> list[DispatchCommand]:
-        """Revokes the attempts of `vm`: it died with the first of its orders, or has an excuse."""
+    def _lose(
+        self, at: float, vm: str, cause: str, *, excused: bool, sent: Collection[str] | None = None
+    ) -> list[DispatchCommand]:
+        """Revokes the attempts of `vm`: it died with the first of those that were `sent`, or has an excuse."""
         excused = excused or self._failures.is_excused(vm)
-        waited = self.leases.waiting_at(vm)
+        waited = self.leases.waiting_at(vm, sent)
         commands: list[DispatchCommand] = []
         for attempt in self.leases.of(vm):
             if attempt.attempt not in self.attempts:  # called off with an evaluation that ended just now

@@ -20,6 +20,7 @@ __all__ = [
     "TrainerGone",
     "VmAway",
     "VmGone",
+    "VmLacks",
     "VmReady",
     "VmSilent",
 ]
@@ -108,13 +109,25 @@ class VmSilent:
 class VmGone:
     """The VM failed, was stopped or is to be reset: its attempts are revoked.
 
-    `commanded`: it did not fail, so what it played counts against nobody.
+    `commanded`: it did not fail, so what it played counts against nobody. `sent`: the orders that its agent was given;
+    others had not reached its actor yet. None: it is not known.
     """
 
     at: float
     vm: str
     cause: str
     commanded: bool = False
+    sent: tuple[str, ...] | None = None
+
+
+@value
+class VmLacks:
+    """The VM's agent has not got these orders, and will not: they count as no attempts. `cause`: how that came."""
+
+    at: float
+    vm: str
+    attempts: tuple[str, ...]
+    cause: str
 
 
 @value
@@ -166,6 +179,7 @@ DispatchEvent: TypeAlias = (
     | VmAway
     | VmSilent
     | VmGone
+    | VmLacks
     | Reported
     | RecallDue
     | HostFell

@@ -114,16 +114,24 @@ class Leases:
         state = self._vms.get(vm)
         return list(state.orders) if state else []
 
-    def waiting_at(self, vm: str) -> list[str]:
-        """The orders of `vm` whose end is nobody's doing but its own: all but the first.
+    def waiting_at(self, vm: str, sent: Collection[str] | None = None) -> list[str]:
+        """The orders of `vm` whose end is nobody's doing but its own: all but the first of those that were `sent`.
 
         Those of an earlier supervisor's until its agent is here. With an agent that cannot play the first as well.
+        `sent` None: all of them, as far as is known.
         """
         state = self._vms.get(vm)
         if state is None:
             return []
         row = list(state.orders) if state.incarnation else [attempt.attempt for attempt in self.of(vm)]
-        return row if state.is_faulty else row[1:]
+        played = None if state.is_faulty else next((name for name in row if sent is None or name in sent), None)
+        return [name for name in row if name != played]
+
+    def take_back(self, at: float, vm: str, names: Collection[str]) -> list[RunningAttempt]:
+        """The agent of `vm` has not got these orders: it is free of them. Those that count are returned."""
+        for name in names:
+            self.vm_finished(at, vm, name, None)
+        return [attempt for name in names if (attempt := self.attempts.get(name)) is not None]
 
     def call_back(self, vm: str, known: Collection[str]) -> list[DispatchCommand]:
         """Asks for the orders again that waited at `vm` and are not among what its agent names, which is `known`.

@@ -82,7 +82,8 @@ class Vm:
             case DesiredSet(desired):
                 self.desired = desired
                 self._off_was_told = False
-                return self._next()
+                # Also where its host cannot be asked now: the dispatcher has taken its games away already.
+                return [*([] if desired is Desired.RUNNING else self._leave()), *self._next()]
             case Seen():
                 return self._seen(event)
             case CallDone(at, machine_id):

@@ -39,6 +39,8 @@ class Faults:
         trainer_death_h: of each trainer: it loses what it did not see, comes back, and asks for it again.
         disk_full_h: others fill the disk of the state folder, or nearly, and make room again later. In no profile: the
             disk is looked at each second then, which costs as much as all else in a simulated day.
+        by_hand_h: of each VM: a person stops, starts, restarts or resets it.
+        struck_by_hand: of what people ask: something befalls the VM, its actor or the supervisor just then.
         struck_ahead: of orders that wait at an agent behind another: something befalls its VM, its connection, its
             actor or the supervisor just then.
         poison: of genomes that fail wherever they are played.
@@ -73,6 +75,8 @@ class Faults:
     supervisor_kill_h: float = 0.0
     trainer_death_h: float = 0.0
     disk_full_h: float = 0.0
+    by_hand_h: float = 0.0
+    struck_by_hand: float = 0.0
     struck_ahead: float = 0.0
     poison: float = 0.0
     cancelled: float = 0.0
@@ -87,7 +91,7 @@ class Faults:
         return replace(self, **changed)
 
 
-PROFILES: Final = {
+PROFILES: Final[dict[str, Faults]] = {
     "none": Faults(),
     "light": Faults(
         evaluator_crash=0.002,
@@ -143,3 +147,4 @@ PROFILES: Final = {
         deadline=0.02,
     ),
 }
+PROFILES["persons"] = replace(PROFILES["heavy"], by_hand_h=1.0, struck_by_hand=0.2)

@@ -21,7 +21,7 @@ from tzar_actors.actors.messages import (
     TrainerLeft,
     TrainerSaid,
 )
-from tzar_actors.client.protocol import FromSupervisor, FromTrainer, Rejected
+from tzar_actors.client.protocol import AskPower, FromSupervisor, FromTrainer, PowerAnswer, Rejected
 from tzar_actors.gateway.keys import KeyRing
 from tzar_actors.loop import Loop, Timer
 from tzar_actors.simulation.journal import Doom
@@ -67,6 +67,17 @@ class SimulatedDesk:
         if trainer.name in self._trainers and self.dispatcher is not None:
             self.dispatcher.tell(TrainerSaid(trainer.name, message))
 
+    def asked(self, person: str, asked: AskPower) -> None:
+        """A person's command is here, and asks something of a VM."""
+        if self.fleet is not None:
+            self.fleet.tell(TrainerCame(person))
+            self.fleet.tell(TrainerSaid(person, asked))
+
+    def went(self, person: str) -> None:
+        """A person's command has ended."""
+        if self.fleet is not None:
+            self.fleet.tell(TrainerLeft(person))
+
     def accept(self, trainer: str, key: str) -> None:
         """See `TrainerPort`."""
         self._laws.accepted(trainer, key)
@@ -81,7 +92,9 @@ class SimulatedDesk:
 
     def tell(self, trainer: str, message: FromSupervisor) -> None:
         """See `TrainerPort`."""
-        if isinstance(message, Rejected):
+        if isinstance(message, PowerAnswer):
+            self._laws.by_hand.answered(trainer, message)
+        elif isinstance(message, Rejected):
             self._laws.rejected(trainer, message)
             if (there := self._trainers.get(trainer)) is not None:
                 there.rejected(message)

@@ -52,6 +52,7 @@ class SimulatedHost:
         self.lanes: dict[pykka.ActorRef[Any], float | None] = {}  # of this life; since when each is in a call
         self.hung_at = float("-inf")  # when last a call began that is never answered
         self.blinded_at: list[float] = []  # when questions were put in this life that are never answered
+        self.misled_at: dict[str, float] = {}  # by VM: when a call last did something else than it said
         self._world = surroundings
         self._outages = 0
         self._statuses: Mapping[str, VmStatus] | None = None  # what it says of its VMs, until something changes
@@ -85,6 +86,7 @@ class SimulatedHost:
             return None, f"{call.verb} failed", False
         if draw - faults.driver_failure < faults.driver_lie:
             self._excuse(machine, "its driver lied")
+            self.misled_at[call.vm] = world.now
             world.befall("driver lie", call.vm, call.verb)
             return ("a lie" if call.verb == "create" else None), None, False
         return self._perform(call, machine)
@@ -92,6 +94,7 @@ class SimulatedHost:
     def late(self, call: DriverCall) -> None:
         """A call that the supervisor has given up is about to be done: that befalls its VM."""
         self._excuse(self.machines.get(call.vm), "its driver did late what it had been told")
+        self.misled_at[call.vm] = self._world.now
         self._world.story.tell(self.name, "does late", f"{call.verb} of {call.vm}")
 
     def supervisor_began(self) -> None:
@@ -230,6 +233,7 @@ class SimulatedLane(LoopActor):
         if self._doom.is_dead:
             # The lane died with its process. What it had asked the host to do may be done all the same.
             if isinstance(work, DriverCall) and self._world.happens(0.5):
+                self._host.misled_at[work.vm] = self._world.now
                 self._host.call(work)
             return
         self._host.lanes[self.actor_ref] = None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tzar_actors.core.records import Record
+from tzar_actors.core.records import IncarnationRecord, Record, VmHeldRecord
 from tzar_actors.journal.journal import Journal
 from tzar_actors.simulation.story import Killed
 
@@ -63,6 +63,8 @@ class SimulatedJournal(Journal):
         self._doom.strike("record")
         super().append(record)
         self._laws.recorded(record)
+        if isinstance(record, (IncarnationRecord, VmHeldRecord)):
+            self._laws.by_hand.recorded(record)
 
     def append_ended(self, key: str, encoded: bytes) -> None:
         """See `Journal`."""
@@ -77,4 +79,5 @@ class SimulatedJournal(Journal):
         self._doom.strike("before commit")
         super().commit()
         self._laws.committed()
+        self._laws.by_hand.committed()
         self._doom.strike("after commit")

@@ -18,6 +18,7 @@ from tzar_actors.core.records import (
     Record,
 )
 from tzar_actors.simulation.ahead import Ahead
+from tzar_actors.simulation.by_hand import ByHandLaws
 from tzar_actors.simulation.story import Broken
 from tzar_actors.simulation.surroundings import Surroundings
 from tzar_agent.protocol.identity import Identity
@@ -61,6 +62,7 @@ class Laws:
         self.fresh: dict[str, None] = {}  # accepted and never ordered
         self.keys: dict[str, Asked] = {}
         self.outcomes: dict[str, int] = {}
+        self.by_hand = ByHandLaws(surroundings, self.fleet)
         self._world = surroundings
         self._issued: set[str] = set()
         self._settled: dict[str, tuple[str, float]] = {}  # attempts whose end is committed, how they ended and when
@@ -84,6 +86,11 @@ class Laws:
             Broken: always.
         """
         raise Broken(law, what)
+
+    @property
+    def players(self) -> frozenset[str]:
+        """The VMs that games may wait for."""
+        return self.fleet - self.quarantined - self.by_hand.may_be_out()
 
     # --- records
 
@@ -277,7 +284,7 @@ class Laws:
         asked = self.keys[record.key]
         tried = asked.tried.setdefault(game, set())
         is_new = attempt not in self._issued  # else it was adopted
-        if is_new and vm in asked.failed_on.get(game, ()) and (others := self.fleet - self.quarantined - tried - {vm}):
+        if is_new and vm in asked.failed_on.get(game, ()) and (others := self.players - tried - {vm}):
             self.broken(
                 "a retry goes elsewhere",
                 f"{attempt} of game {game} of {record.key} goes to {vm}, which failed it;"

@@ -85,7 +85,12 @@ class _Log:
                 self._laws.dropped(attempt, reason)
             case catalogue.VmFailed(vm, _, cause):
                 self._laws.ahead.given_up.add(vm)
+                self._laws.by_hand.failed(vm, cause)
                 self._watch.gave_up(vm, cause)
+            case catalogue.VmRecovering(vm, rung):
+                self._laws.by_hand.recovering(vm, rung)
+            case catalogue.VmReleased(vm):
+                self._laws.by_hand.released(vm)
             case catalogue.VmQuarantined(vm, _):
                 self._laws.quarantined.add(vm)
                 self._watch.quarantined(vm)
@@ -205,7 +210,7 @@ class Life:
         if world.disk is not None and reserve is not None:
             world.disk.opened(self._journal.connection)
             keep_house(self._wiring, world.disk, reserve, terms.journal.with_name("spool"))
-        world.gateway = self._gateway
+        world.gateway, world.board = self._gateway, self._wiring.board
 
     @property
     def board(self) -> Board:
@@ -222,7 +227,7 @@ class Life:
     def abandon(self) -> None:
         """The process is gone: nothing of it acts any more, and what it had not committed is lost."""
         self.doom.is_dead = True
-        self._world.gateway = None
+        self._world.gateway = self._world.board = None
         if self._world.disk is not None:
             self._world.disk.closed()
         for actor in pykka.ActorRegistry.get_all():

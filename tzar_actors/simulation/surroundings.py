@@ -8,6 +8,7 @@ from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING
 
+from tzar_actors.actors.board import Board
 from tzar_actors.simulation.agenda import Agenda
 from tzar_actors.simulation.faults import Faults
 from tzar_actors.simulation.network import Network
@@ -91,6 +92,7 @@ class Surroundings:
         strike: something befalls this VM, or all who have to do with it; set by the world.
         disk: that of the state folder; None: it is never full.
         gateway: of the supervisor's present life; None: there is none just now.
+        board: what it knows of its fleet; None: likewise.
         counts: the faults that happened, by name.
     """
 
@@ -104,6 +106,7 @@ class Surroundings:
     disk: "SimulatedDisk | None" = None
     strike: Callable[[str], None] = lambda vm: None
     gateway: "SimulatedGateway | None" = None
+    board: Board | None = None
     counts: Counter[str] = field(default_factory=Counter)
     evaluator_failed: set[str] = field(default_factory=set)  # attempts whose evaluator really failed
     is_calm: bool = False

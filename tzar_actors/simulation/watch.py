@@ -204,10 +204,12 @@ class Watch:
                 self._laws.broken("no healthy VM waits while games do", f"{vm} has been idle for {idle_s:.0f} s")
         elif self._idle_since:
             self._idle_since.pop(vm, None)
-        if not is_sound:
+        if not is_sound and not self._laws.by_hand.is_held(vm):
             self._look_for_care(vm, now, is_reached=is_reached)
         elif self._alone_since:
             self._alone_since.pop(vm, None)
+        if self._laws.by_hand.answers:
+            self._look_for_what_was_asked(vm, machine, now, is_reached=is_reached)
         if guest is not None and guest.row.waits and is_sound and guest.is_clean and machine.excused_until <= now:
             guest.row.check()
         incarnation, ready_at = self._ready.get(vm, (0, now))
@@ -220,7 +222,8 @@ class Watch:
 
     def _is_free(self, machine: Machine) -> bool:
         """The supervisor has no reason to let it wait."""
-        is_cared_for = machine.vm in self.care.under_way or machine.vm in self._laws.ahead.given_up
+        vm = machine.vm
+        is_cared_for = vm in self.care.under_way or vm in self._laws.ahead.given_up or self._laws.by_hand.is_held(vm)
         return not machine.is_frozen and not is_cared_for
 
     def _look_for_what_is_missing(self, machine: Machine, guest: Guest, ready_at: float) -> None:
@@ -229,6 +232,13 @@ class Watch:
             self._laws.broken(
                 "what no agent has is given again", f"{', '.join(missing)} of {machine.vm}: the supervisor waits for it"
             )
+
+    def _look_for_what_was_asked(self, vm: str, machine: Machine, now: float, *, is_reached: bool) -> None:
+        began = self.care.under_way.get(vm)
+        is_left_alone = is_reached and (began is None or now - began > self.limits.call_s)
+        self._laws.by_hand.look(
+            vm, machine, self._hosts[machine.host], is_left_alone=is_left_alone, limit_s=self.limits.forgotten_s
+        )
 
     def _look_for_care(self, vm: str, now: float, *, is_reached: bool) -> None:
         care, limits = self.care, self.limits
@@ -263,8 +273,8 @@ class Watch:
 
     def _look_at_the_oldest(self, now: float) -> None:
         oldest = next(iter(self._laws.open.values()), None)
-        if oldest is None or oldest.accepted_at is None or len(self._laws.quarantined) == len(self._machines):
+        if oldest is None or oldest.accepted_at is None:
             return
-        if now - oldest.accepted_at > self.limits.open_s:
+        if now - oldest.accepted_at > self.limits.open_s and self._laws.players:
             key, age_s = oldest.evaluation.key, now - oldest.accepted_at
             self._laws.broken("no genome is lost", f"{key} has no outcome {age_s:.0f} s after it was accepted")

@@ -24,6 +24,7 @@ from tzar_actors.simulation.laws import Laws
 from tzar_actors.simulation.life import BOOTS_AT_A_TIME, Life, Terms
 from tzar_actors.simulation.machine import Machine
 from tzar_actors.simulation.network import Network
+from tzar_actors.simulation.persons import Persons
 from tzar_actors.simulation.story import Broken, Killed, Story, ViolationError
 from tzar_actors.simulation.surroundings import GameLengths, Surroundings
 from tzar_actors.simulation.trainer import Trainer
@@ -99,6 +100,8 @@ class World:
         self.watch = Watch(self.surroundings, self.laws, _limits(self._terms), self.hosts, self.machines)
         self.life: Life | None = None
         self.lives = 0
+        chance = Random(f"{seed} persons")
+        self.persons = Persons(self.surroundings, chance, self.laws.by_hand, self.hosts, self.machines)
 
     def run(self, seconds: float) -> Iterator[float]:
         """Lets the world run for `seconds`, then in peace until all that was accepted has its outcome.
@@ -116,6 +119,7 @@ class World:
                 agenda.after(LOOK_EACH_S, self._look)
                 yield from self._until(seconds)
                 self.surroundings.calm()
+                self.persons.make_peace()
                 for trainer in self.trainers:
                     trainer.has_enough = True
                 yield from self._until(seconds + _DRAIN_S)
@@ -172,6 +176,7 @@ class World:
         for trainer in self.trainers:
             self._haunt((faults.trainer_death_h, trainer.die))
         self._haunt((faults.supervisor_kill_h, self._doom))
+        self.persons.begin()
 
     def _haunt(self, *fates: tuple[float, Callable[[], None]]) -> None:
         """From now on each of these happens at its rate per hour, until the world is calmed."""
@@ -263,6 +268,7 @@ class World:
             self.life.abandon()
         self.life = None
         self.laws.supervisor_died()
+        self.laws.by_hand.supervisor_died()
         for machine in self.machines.values():
             machine.excuse("the supervisor was killed")
             if machine.guest is not None:
@@ -280,7 +286,7 @@ class World:
             foreign = host.driver.vms.get(f"{host.name}-of-somebody-else")
             if foreign is None or not foreign.is_running:
                 laws.broken("only what bears the mark is touched", f"a VM of somebody else on {host.name} is gone")
-        if len(laws.quarantined) == len(self.machines):
+        if not laws.players:
             return
         left = [key for trainer in self.trainers for key in trainer.open]
         if left:
