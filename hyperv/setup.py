@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyperv.lanes import Lanes
 from hyperv.messages import Value
@@ -13,6 +13,7 @@ from tzar_actors.errors import DriverError
 __all__ = ["HyperVSetup", "NetworkPlan"]
 
 _CALL_S = 120.0
+_INITIALIZE = r".\Initialize-TzarHost.ps1"  # what the functions' cures for the network begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,22 @@ class HyperVSetup:
         reached = Check("reached", True, "PowerShell answers, and took the account", "the host can be asked")
         return [
             reached,
-            *(Check(*(each[name] for name in ("Name", "Ok", "Found", "Wanted", "Cure"))) for each in found),
+            *(
+                self._by_tzar(Check(*(each[name] for name in ("Name", "Ok", "Found", "Wanted", "Cure"))))
+                for each in found
+            ),
         ]
 
     def close(self) -> None:
         """Ends the PowerShells on the host."""
         self._lanes.close()
+
+    def _by_tzar(self, check: Check) -> Check:
+        """The check with the cure for people who asked by `tzar`: the scripts' comes after."""
+        if not check.cure.startswith(_INITIALIZE):
+            return check
+        setting = "Set nat = true in [hosts.hyperv], then: " if check.name == "nat" and not self._network.nat else ""
+        return replace(check, cure=f"{setting}tzar host init {self._host}; or on the host: {check.cure}")
 
     def _address(self) -> dict[str, Value]:
         return {
