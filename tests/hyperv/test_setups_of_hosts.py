@@ -24,7 +24,7 @@ def settings(tmp_path, monkeypatch):
 
     def settings(driver="hyperv", **hyperv):
         host = {"name": "hv01", "driver": driver, "vms": 2, "hyperv": {"nat": True, "memory_mb": 512, **hyperv}}
-        fleet = {"state_dir": "state", "port": 5555, "blob_port": 5556}
+        fleet = {"state_dir": "state", "listen": "192.168.77.1", "port": 5555, "blob_port": 5556}
         return Settings.from_mapping({"fleet": fleet, "hosts": [host]}, folder=tmp_path, source="a test")
 
     return settings
