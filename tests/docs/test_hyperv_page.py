@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are no package
 sys.path.insert(0, str(Path(__file__).parents[1] / "hyperv"))
 
 from lab import LAB, PASSWORD, USER, make_host, needs_lab, winrm_server
-from lab_guests import GUEST_ACCOUNT, agent_argv, install_agent
+from lab_guests import GUEST_ACCOUNT, HOME, agent_argv, install_agent
 from typed import PATIENCE_S, ROOT, TZAR, Session, run, snippets
 
 import tzar_actors
@@ -154,9 +154,14 @@ def write_credentials(folder):
 
 @pytest.fixture(scope="module")
 def bare_host(tmp_path_factory):
-    """A host with a template whose guests run the real agent, and nothing else."""
+    """A host with a template whose guests run the real agent, and have the README's game in its folder."""
     host = make_host(tmp_path_factory.mktemp("page"), template=True)
     install_agent(host, agent_argv())
+    [game] = [each for each in snippets("README.md") if each.text.startswith("# my_game.py")]
+    (windows,) = (host.folder / "disks").glob("*/Windows")
+    home = windows.parent / HOME[3:].replace("\\", "/")
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "my_game.py").write_text(game.text, encoding="utf-8")
     host.set_faults(boot={"delay_s": 0.1})
     return host
 
@@ -169,9 +174,7 @@ def server(bare_host, tmp_path_factory):
 
 @pytest.fixture
 def work(tmp_path):
-    """The supervisor's machine: a folder with the README's game and two genomes."""
-    [game] = [each for each in snippets("README.md") if each.text.startswith("# my_game.py")]
-    (tmp_path / "my_game.py").write_text(game.text, encoding="utf-8")
+    """The supervisor's machine: a folder with two genomes."""
     for number, name in enumerate(("a.genome", "b.genome")):
         (tmp_path / name).write_bytes(bytes([40 + number]) * 100)
     return tmp_path
