@@ -32,6 +32,7 @@ _STATUS_S = 30.0
 _QUICK_S = 60.0  # what only changes something of a VM
 _DISKS_S = 300.0  # what makes, merges or removes disks, or writes a VM's memory to one
 _KILL_S = 30.0
+_LOGS_S = 15.0  # half of what all evidence has: a guest that does not answer leaves time for its screen
 _PIECE = 144_000  # bytes of a file in one request: 192,000 in base64
 _SLACK_S = 30.0  # what a call may need beyond the time that it is given to work with
 
@@ -162,6 +163,21 @@ class HyperVDriver:
             return png_of(int(screen["Width"]), int(screen["Height"]), screen["Rgb565"])
         except ImportError:
             raise self._error("a PNG of its screen needs Pillow", vm, 'pip install "tzar-actors[hyperv]"') from None
+
+    def logs(self, vm: str, limit_bytes: int) -> Mapping[str, bytes]:
+        """The end of the agent's log, read in the guest, which has 15 s to answer; it has none: empty.
+
+        Raises:
+            DriverError: the VM is off, or its guest does not answer.
+        """
+        path = rf"{self._plan.home}\agent.log"
+        try:
+            found = self._guests.call("Get-TzarWorkerLog", vm, _LOGS_S, Path=path, LimitBytes=limit_bytes)
+        except HyperVError as error:
+            if error.code == "TzarNoSuchVM":
+                return {}
+            raise refusal(error, verb="read the logs of", done="read") from None
+        return {"agent.log": base64.b64decode(found[0]["Base64"])} if found else {}
 
     def close(self) -> None:
         """Ends the PowerShells on the host."""

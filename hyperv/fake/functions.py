@@ -11,6 +11,7 @@ HANDLERS: Mapping[str, Handler] = {
     "Checkpoint-TzarWorkerVM": power.checkpoint_vm,
     "Copy-TzarIdentity": reach.copy_identity,
     "Get-TzarRemains": making.list_remains,
+    "Get-TzarWorkerLog": reach.read_log,
     "Get-TzarWorkerScreenshot": reach.take_screenshot,
     "Get-TzarWorkerVM": power.list_vms,
     "Initialize-TzarHost": preparing.initialize_host,

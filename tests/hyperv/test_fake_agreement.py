@@ -88,6 +88,7 @@ STEPS = [
     # off
     ("Copy-TzarIdentity", {"Name": "vm-1", "Document": "hello", "Target": "C:\\tzar\\identity.json"}),
     ("Set-TzarWorkerGuest", GUEST),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "C:\\tzar\\identity.json"}),
     ("Invoke-TzarWorkerCommand", {**GUEST, "Argv": ["x"]}),
     ("Get-TzarWorkerScreenshot", {"Name": "vm-1", "Width": 16, "Height": 16}),
     ("Stop-TzarWorkerVM", {"Name": "vm-1"}),
@@ -105,6 +106,10 @@ STEPS = [
     ("Set-TzarWorkerGuest", {**GUEST, "TestPath": "C:\\tzar\\other.json"}),
     ("Set-TzarWorkerGuest", {**GUEST, "Address": "192.168.77.11"}),
     ("Set-TzarWorkerGuest", {**GUEST, "Password": "wrong"}),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "C:\\tzar\\identity.json", "LimitBytes": 3}),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "C:\\tzar\\other.json"}),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "C:\\tzar\\other.json", "Password": "wrong"}),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "other.json"}),
     ("Invoke-TzarWorkerCommand", {**GUEST, "Argv": SPEAKING}),
     ("Invoke-TzarWorkerCommand", {**GUEST, "Argv": ["no-such.exe"]}),
     (
@@ -143,6 +148,7 @@ STEPS = [
     "vm-2 never answers",
     ("Start-TzarWorkerVM", {"Name": "vm-2"}),
     ("Copy-TzarIdentity", {"Name": "vm-2", "Document": "hello", "Target": "C:\\x"}),
+    ("Get-TzarWorkerLog", {**GUEST, "Name": "vm-2", "Path": "C:\\x"}),
     ("Stop-TzarWorkerVM", {"Name": "vm-2"}),
     ("Get-TzarWorkerVM", {"Name": "vm-2"}),
     ("Stop-TzarWorkerVM", {"Name": "vm-2", "TurnOff": True}),

@@ -152,6 +152,20 @@ def test_a_guest_is_given_its_address_and_the_time_in_one_session(guest):
     assert (addresses, routes) == (["192.168.77.11"], [])
 
 
+def test_the_end_of_a_log_is_read_and_nothing_where_there_is_none(guest, refused):
+    log = b"\xff begin" + b"." * 5000 + b" the end\n"
+    source = upload(guest, "log", log)
+    path = r"C:\ProgramData\tzar agent\agent.log"
+    guest.on("Send-TzarWorkerFile", **USER, Source=source, Target=path, Sha256=hashlib.sha256(log).hexdigest())
+    (whole,) = guest.on("Get-TzarWorkerLog", **USER, Path=path)
+    assert base64.b64decode(whole["Base64"]) == log
+    (end,) = guest.on("Get-TzarWorkerLog", **USER, Path=path, LimitBytes=9)
+    assert base64.b64decode(end["Base64"]) == b" the end\n"
+    assert guest.on("Get-TzarWorkerLog", **USER, Path=r"C:\ProgramData\none.log") == []
+    with refused("TzarNoGuestSession"):
+        guest.on("Get-TzarWorkerLog", User="Administrator", Password="hunter2", Path=path)
+
+
 def test_the_screen_is_seen_in_the_size_that_was_asked_for(guest):
     (shot,) = guest.on("Get-TzarWorkerScreenshot", Width=64, Height=48)
     assert (shot["Width"], shot["Height"]) == (64, 48)
