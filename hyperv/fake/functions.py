@@ -9,6 +9,7 @@ __all__ = ["HANDLERS"]
 
 HANDLERS: Mapping[str, Handler] = {
     "Checkpoint-TzarWorkerVM": power.checkpoint_vm,
+    "Clear-TzarUpload": reach.clear_uploads,
     "Copy-TzarIdentity": reach.copy_identity,
     "Get-TzarRemains": making.list_remains,
     "Get-TzarWorkerLog": reach.read_log,

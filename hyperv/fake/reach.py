@@ -17,6 +17,7 @@ from hyperv.fake.marks import Mark, fleet_folder, require_path
 from hyperv.fake.records import Record, ScriptError, tzar_error
 
 __all__ = [
+    "clear_uploads",
     "copy_identity",
     "read_log",
     "remove_file",
@@ -207,6 +208,22 @@ def remove_file(host: Hypervisor, given: Given, call: Call) -> list[Row]:
         host.drive.remove_if_empty(upload)
         host.drive.remove_if_empty(upload.rpartition("\\")[0])
     return []
+
+
+def clear_uploads(host: Hypervisor, given: Given, call: Call) -> list[Row]:
+    """Clear-TzarUpload."""
+    require_path(given["Folder"], "The folder")
+    folder = fleet_folder(given["Folder"], given["Fleet"])
+    upload = rf"{folder}\_upload"
+    if not host.drive.has_folder(upload) or given.what_if:
+        return []
+    before = time.time() - given["OlderThanSeconds"]
+    old = [file for file in host.drive.files_under(upload) if file.written_at < before]
+    for file in old:
+        host.drive.remove(file.path)
+    host.drive.remove_if_empty(upload)
+    host.drive.remove_if_empty(folder)
+    return [{"Path": file.path, "Length": file.size} for file in old]
 
 
 def _open_guest(host: Hypervisor, given: Given) -> tuple[FakeVm, Mark]:

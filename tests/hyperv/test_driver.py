@@ -244,6 +244,24 @@ def test_what_lies_on_the_host_is_removed_also_when_the_guest_refuses_it(lanes, 
     assert len(lanes.given("Remove-TzarHostFile")) == 1
 
 
+def test_what_pushes_that_were_killed_left_is_removed_with_the_first_status_and_once_an_hour(lanes, make, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("hyperv.driver.time.monotonic", lambda: now[0])
+    lanes.answer("Get-TzarWorkerVM", [row()])
+    driver = make()
+    for now[0] in (1000.0, 1005.0, 4599.0, 4601.0, 4602.0):
+        assert driver.status().keys() == {"tzar-01"}
+    assert lanes.functions().count("Clear-TzarUpload") == 2
+    [given, _] = lanes.given("Clear-TzarUpload")
+    assert given == {"Fleet": FLEET, "Folder": "C:\\vms\\", "OlderThanSeconds": 600.0}
+
+
+def test_a_status_is_one_also_when_what_is_left_cannot_be_removed(lanes, make):
+    lanes.answer("Get-TzarWorkerVM", [row()])
+    lanes.answer("Clear-TzarUpload", error())
+    assert make().status().keys() == {"tzar-01"}
+
+
 def test_an_execution_runs_in_the_agents_home_and_has_its_outputs_as_bytes(lanes, make):
     outputs = {name: base64.b64encode(text).decode() for name, text in (("Stdout", b"\xff out"), ("Stderr", b""))}
     lanes.answer("Invoke-TzarWorkerCommand", [{"ExitCode": 3, "TimedOut": False, **outputs}])

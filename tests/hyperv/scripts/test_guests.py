@@ -93,6 +93,25 @@ def test_a_file_is_pushed_in_pieces_and_its_hash_is_right_there(guest):
     assert not any("_upload" in one for one in guest.files())
 
 
+def test_what_pushes_that_were_killed_left_is_removed_and_nothing_else(guest):
+    old, new = (upload(guest, name, b"abc") for name in ("old.bin", "new.bin"))
+    other = old.replace(guest.fleet, "0" * 32)
+    guest.run(f"$null = New-Item -ItemType File -Force -Path '{other}', '{guest.folder}\\{guest.fleet}\\a file'")
+    age = "ForEach-Object { $_.LastWriteTimeUtc = [datetime]::UtcNow.AddHours(-1) }"
+    guest.run(f"Get-ChildItem -LiteralPath '{guest.folder}' -Recurse -File | Where-Object Name -ne new.bin | {age}")
+    before = guest.files()
+    place = {"Fleet": guest.fleet, "Folder": guest.folder}
+    assert guest.call("Clear-TzarUpload", "-WhatIf", **place) == []
+    assert guest.files() == before
+    assert [(row["Path"], row["Length"]) for row in guest.call("Clear-TzarUpload", **place)] == [(old, 3)]
+    [gone] = set(before) - set(guest.files())
+    assert gone.endswith("old.bin")
+    assert guest.call("Clear-TzarUpload", **place) == []
+    guest.call("Remove-TzarHostFile", **place, Path=new)
+    guest.run(f"Remove-Item -Recurse -LiteralPath '{guest.folder}\\{'0' * 32}'")
+    guest.run(f"Remove-Item -LiteralPath '{guest.folder}\\{guest.fleet}\\a file'")
+
+
 def test_a_file_with_another_hash_does_not_replace_what_is_there(guest, refused):
     good, bad = b"good", b"bad"
     source = upload(guest, "x.bin", good)
