@@ -10,7 +10,7 @@ from lab import NO_WINRM, needs_lab, wait_until, winrm_server
 
 from hyperv.errors import HyperVError
 from hyperv.lane import Lane
-from hyperv.lane_rules import Recycling
+from hyperv.lane_rules import Recycling, Trouble
 from hyperv.lanes import Lanes
 
 winrm_channel = pytest.importorskip("hyperv.winrm_channel", reason=NO_WINRM)
@@ -289,3 +289,13 @@ def test_lanes_work_side_by_side_and_status_never_waits(reach, program, server, 
         lanes.close()
     assert isinstance(finish(), HyperVError)  # closing ended what it was at
     assert grown()["shells"] == 0
+
+
+@pytest.mark.parametrize(
+    "code", [2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859242)]
+)
+def test_each_quota_that_windows_has_is_back_pressure(code):
+    fault = winrm_channel.winrm.exceptions.WSManFaultError(500, "", "", "used up", wsman_fault_code=code)
+    refused = winrm_channel._refused(fault)
+    assert refused.trouble is Trouble.BUSY
+    assert f"used up (fault {code})" in refused.text
