@@ -32,7 +32,11 @@ _STATUS_S = 30.0
 _QUICK_S = 60.0  # what only changes something of a VM
 _DISKS_S = 300.0  # what makes, merges or removes disks, or writes a VM's memory to one
 _KILL_S = 30.0
+_LOGS_S = 15.0  # half of what all evidence has: a guest that does not answer leaves time for its screen
 _PIECE = 144_000  # bytes of a file in one request: 192,000 in base64
+_TIDY_EACH_S = 3600.0
+_TIDY_S = 10.0
+_UPLOAD_OLD_S = 600.0  # no push lets its file lie for so long: one piece has 60 s, and the way into the guest 300 s
 _SLACK_S = 30.0  # what a call may need beyond the time that it is given to work with
 
 
@@ -56,6 +60,7 @@ class HyperVDriver:
         self._plan = guests
         self._heartbeats = Heartbeats(host, self._rows)
         self._guests = Guests(host, fleet, lanes, guests)
+        self._tidy_at = 0.0
 
     def create(self, vm: str) -> str:
         """Makes the VM as a clone of the template, off; does the rest of one that was made in part."""
@@ -108,8 +113,13 @@ class HyperVDriver:
         self._call("Remove-TzarWorkerVM", vm, _DISKS_S, "remove", "removed", Folder=self._vms.folder)
 
     def status(self) -> Mapping[str, VmStatus]:
-        """What the host says of all VMs with the mark, in one call."""
-        return {name: seen(row) for name, row in self._rows().items()}
+        """What the host says of all VMs with the mark, in one call.
+
+        The first time, and once an hour from then on, another call removes what pushes left that were killed.
+        """
+        rows = self._rows()
+        self._tidy()
+        return {name: seen(row) for name, row in rows.items()}
 
     def push(self, vm: str, source: Path, target: str) -> None:
         """Copies a file to the host and from there into the guest, where its SHA-256 is verified.
@@ -163,9 +173,32 @@ class HyperVDriver:
         except ImportError:
             raise self._error("a PNG of its screen needs Pillow", vm, 'pip install "tzar-actors[hyperv]"') from None
 
+    def logs(self, vm: str, limit_bytes: int) -> Mapping[str, bytes]:
+        """The end of the agent's log, read in the guest, which has 15 s to answer; it has none: empty.
+
+        Raises:
+            DriverError: the VM is off, or its guest does not answer.
+        """
+        path = rf"{self._plan.home}\agent.log"
+        try:
+            found = self._guests.call("Get-TzarWorkerLog", vm, _LOGS_S, Path=path, LimitBytes=limit_bytes)
+        except HyperVError as error:
+            if error.code == "TzarNoSuchVM":
+                return {}
+            raise refusal(error, verb="read the logs of", done="read") from None
+        return {"agent.log": base64.b64decode(found[0]["Base64"])} if found else {}
+
     def close(self) -> None:
         """Ends the PowerShells on the host."""
         self._lanes.close()
+
+    def _tidy(self) -> None:
+        if (now := time.monotonic()) < self._tidy_at:
+            return
+        self._tidy_at = now + _TIDY_EACH_S
+        given: dict[str, Value] = {"Fleet": self._fleet, "Folder": self._vms.folder, "OlderThanSeconds": _UPLOAD_OLD_S}
+        with contextlib.suppress(DriverError):  # what was asked is known; the files may lie there for another hour
+            self._lanes.status("Clear-TzarUpload", given, _TIDY_S)
 
     def _bring_up(self, vm: str, machine_id: str, identity: Identity, deadline: float) -> None:
         """Waits for the guest and gives it what it needs; it is off again when that fails."""

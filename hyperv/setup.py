@@ -1,8 +1,9 @@
 """A Hyper-V host as such: what is prepared on it once, and whether it can carry the fleet's VMs."""
 
+import ipaddress
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyperv.lanes import Lanes
 from hyperv.messages import Value
@@ -10,9 +11,35 @@ from hyperv.plans import VmPlan
 from tzar_actors.drivers.base import Check, Part
 from tzar_actors.errors import DriverError
 
-__all__ = ["HyperVSetup", "NetworkPlan"]
+__all__ = ["HyperVSetup", "Listening", "NetworkPlan"]
 
 _CALL_S = 120.0
+_INITIALIZE = r".\Initialize-TzarHost.ps1"  # what the functions' cures for the network begin with
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the supervisor is to be reached by guests.
+
+    Args:
+        address: the one on which it listens; that of no network in particular is every one of its machine.
+        advertised: what guests are told in its place; "": just it.
+    """
+
+    address: str
+    advertised: str = ""
+
+    @property
+    def is_for_this_machine_alone(self) -> bool:
+        """Whether no guest can reach it."""
+        return _is_loopback(self.address) or _is_loopback(self.dialled)
+
+    @property
+    def dialled(self) -> str:
+        """What guests are told."""
+        address = ipaddress.ip_address(self.address)
+        own = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else self.address
+        return self.advertised or own
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +52,7 @@ class NetworkPlan:
         nat: whether the host lets guests out.
         is_elsewhere: whether the supervisor does not run on the host.
         ports: where it listens for control and for blobs; 0: it has not chosen yet.
+        listening: where guests reach it; None: they are processes of its own machine.
     """
 
     host_address: str
@@ -32,6 +60,7 @@ class NetworkPlan:
     nat: bool
     is_elsewhere: bool
     ports: tuple[int, int]
+    listening: Listening | None = None
 
 
 class HyperVSetup:
@@ -96,12 +125,39 @@ class HyperVSetup:
         reached = Check("reached", True, "PowerShell answers, and took the account", "the host can be asked")
         return [
             reached,
-            *(Check(*(each[name] for name in ("Name", "Ok", "Found", "Wanted", "Cure"))) for each in found),
+            *self._listening_checks(),
+            *(
+                self._by_tzar(Check(*(each[name] for name in ("Name", "Ok", "Found", "Wanted", "Cure"))))
+                for each in found
+            ),
         ]
 
     def close(self) -> None:
         """Ends the PowerShells on the host."""
         self._lanes.close()
+
+    def _listening_checks(self) -> Sequence[Check]:
+        listening, network = self._network.listening, self._network
+        if listening is None:
+            return ()
+        found = f"the supervisor listens on {listening.address}, and guests dial {listening.dialled}"
+        wanted = "an address of the supervisor that guests reach"
+        if not listening.is_for_this_machine_alone:
+            return (Check("listen", True, found, wanted),)
+        cure = f'Set listen = "{network.host_address}" in [fleet]: the address on the guests\' switch'
+        if network.is_elsewhere:
+            cure = (
+                'Set listen = "0.0.0.0" in [fleet], and advertise in [[hosts]] to the address of the supervisor\'s'
+                " machine as the host reaches it"
+            )
+        return (Check("listen", False, f"{found}; a loopback address is each guest's own", wanted, cure),)
+
+    def _by_tzar(self, check: Check) -> Check:
+        """The check with the cure for people who asked by `tzar`: the scripts' comes after."""
+        if not check.cure.startswith(_INITIALIZE):
+            return check
+        setting = "Set nat = true in [hosts.hyperv], then: " if check.name == "nat" and not self._network.nat else ""
+        return replace(check, cure=f"{setting}tzar host init {self._host}; or on the host: {check.cure}")
 
     def _address(self) -> dict[str, Value]:
         return {
@@ -109,3 +165,10 @@ class HyperVSetup:
             "HostAddress": self._network.host_address,
             "PrefixLength": self._network.prefix_length,
         }
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a name
+        return address == "localhost"

@@ -43,9 +43,14 @@ _FAULTS = {
     232: Trouble.GONE,  # its pipe is being closed
     995: Trouble.GONE,  # what was going on was aborted: its shell was ended
     2150858843: Trouble.GONE,  # no such shell
-    2150859173: Trouble.BUSY,  # shells of a user
-    2150859174: Trouble.BUSY,  # operations of a user
-    2150859181: Trouble.BUSY,  # processes of a shell
+    # Quotas, as wsmerror.h names them: ERROR_WSMAN_QUOTA_...
+    2150858815: Trouble.BUSY,  # LIMIT
+    2150859173: Trouble.BUSY,  # MAX_SHELLS, of a user
+    2150859174: Trouble.BUSY,  # MAX_OPERATIONS, of a user
+    2150859175: Trouble.BUSY,  # USER: requests of one
+    2150859176: Trouble.BUSY,  # SYSTEM: requests of all
+    2150859179: Trouble.BUSY,  # MAX_SHELLUSERS
+    **dict.fromkeys(range(2150859236, 2150859242), Trouble.BUSY),  # those that end in _PPQ, of a plug-in
 }
 
 

@@ -34,7 +34,7 @@ from tzar_actors.drivers.choice import make_driver
 from tzar_actors.drivers.processes import age_s
 from tzar_actors.events import catalogue
 from tzar_actors.events.log import EventLog
-from tzar_actors.fleet_plan import host_plans, longest_boot_s
+from tzar_actors.fleet_plan import host_plans, longest_boot_s, longest_stop_s
 from tzar_actors.gateway.addresses import bound, reachable, tcp
 from tzar_actors.gateway.blobs import BlobServer
 from tzar_actors.gateway.control import ControlServer, Heartbeats
@@ -212,7 +212,7 @@ def _wire(
         burst_s=_BURST_INTERVALS * heartbeat.interval_s,
         probation_s=recovery.probation_s,
         evidence=EvidenceStore(settings.state_dir / "evidence", settings.log_file),
-        call_limits=CallLimits(recovery.call_timeout_s, longest_boot_s(settings)),
+        call_limits=CallLimits(recovery.call_timeout_s, longest_boot_s(settings), longest_stop_s(settings)),
     )
     wiring.dispatcher = Dispatcher.start(wiring)
     wiring.dispatcher.tell(Restore(time.time()))
@@ -240,14 +240,14 @@ def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -
             plan.vms,
             plan.dialled(endpoint),
             plan.orphan_s,
-            partial(_open_lane, stack, host.name, driver),
+            partial(_open_lane, stack, host.name, driver, plan.stop_timeout_s),
             plan.checkpoint,
             host.boots_at_a_time,
         )
 
 
-def _open_lane(stack: ExitStack, host: str, driver: Driver) -> "pykka.ActorRef[HostLane]":
-    lane = HostLane.start(host, driver)
+def _open_lane(stack: ExitStack, host: str, driver: Driver, stop_timeout_s: float) -> "pykka.ActorRef[HostLane]":
+    lane = HostLane.start(host, driver, stop_timeout_s)
     stack.callback(lane.stop, block=False)
     return lane
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from tzar_actors.gateway.addresses import reachable, tcp
 from tzar_actors.settings import Host, Settings
 
-__all__ = ["HostPlan", "host_plans", "longest_boot_s"]
+__all__ = ["HostPlan", "host_plans", "longest_boot_s", "longest_stop_s"]
+
+_STOP_S: Final = 10.0  # what a process of this machine is given to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +21,14 @@ class HostPlan:
         vms: the names of its VMs.
         orphan_s: seconds without a supervisor after which its agents end; None: they park.
         checkpoint: the name of the checkpoint that its VMs are reset to; "": there is none, a new disk is as good.
+        stop_timeout_s: seconds that a VM which is asked to stop is given; then it is turned off.
     """
 
     host: Host
     vms: tuple[str, ...]
     orphan_s: float | None
     checkpoint: str
+    stop_timeout_s: float
 
     def dialled(self, endpoint: str) -> str:
         """Where its agents dial a supervisor that listens on `endpoint`."""
@@ -40,11 +44,13 @@ def host_plans(settings: Settings) -> Iterator[HostPlan]:
         number += host.vms
         match host.driver:
             case "local":
-                yield HostPlan(host, vms, settings.fleet.orphan_s, checkpoint="")
+                yield HostPlan(host, vms, settings.fleet.orphan_s, checkpoint="", stop_timeout_s=_STOP_S)
             case "hyperv-fake":  # its guests are processes of this machine, as local VMs are
-                yield HostPlan(host, vms, settings.fleet.orphan_s, host.hyperv.checkpoint or "")
+                yield HostPlan(
+                    host, vms, settings.fleet.orphan_s, host.hyperv.checkpoint or "", host.hyperv.stop_timeout_s
+                )
             case "hyperv":
-                yield HostPlan(host, vms, None, host.hyperv.checkpoint or "")
+                yield HostPlan(host, vms, None, host.hyperv.checkpoint or "", host.hyperv.stop_timeout_s)
             case _:
                 assert_never(host.driver)
 
@@ -57,3 +63,8 @@ def longest_boot_s(settings: Settings) -> float:
     """
     own = [host.hyperv.boot_timeout_s for host in settings.hosts if host.driver in ("hyperv", "hyperv-fake")]
     return max([settings.recovery.boot_timeout_s, *own])
+
+
+def longest_stop_s(settings: Settings) -> float:
+    """Seconds that a VM which is asked to stop is given on the most patient of the hosts."""
+    return max(plan.stop_timeout_s for plan in host_plans(settings))

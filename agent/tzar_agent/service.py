@@ -71,7 +71,7 @@ class Service:
         self._codec = control_codec()
         self._outbox = Outbox(home.outbox, f"{identity.fleet}/{identity.vm}")
         self._genomes = Genomes(home.cache)
-        self._place = Place(identity.fleet, identity.vm, home.work, mailbox.post)
+        self._place = Place(identity.fleet, identity.vm, home.folder, home.work, mailbox.post)
         self._load = Load()
         self._evaluator: Evaluator = Broken("no welcome has named an evaluator yet")
         self._connection: Connection | None = None

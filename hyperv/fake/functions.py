@@ -9,8 +9,10 @@ __all__ = ["HANDLERS"]
 
 HANDLERS: Mapping[str, Handler] = {
     "Checkpoint-TzarWorkerVM": power.checkpoint_vm,
+    "Clear-TzarUpload": reach.clear_uploads,
     "Copy-TzarIdentity": reach.copy_identity,
     "Get-TzarRemains": making.list_remains,
+    "Get-TzarWorkerLog": reach.read_log,
     "Get-TzarWorkerScreenshot": reach.take_screenshot,
     "Get-TzarWorkerVM": power.list_vms,
     "Initialize-TzarHost": preparing.initialize_host,

@@ -94,7 +94,7 @@ def test_host(host: Hypervisor, given: Given, call: Call) -> list[Row]:
 def _network_checks(host: Hypervisor, given: Given) -> list[Row]:
     name, address, prefix = given["SwitchName"], given["HostAddress"], given["PrefixLength"]
     switch = _switch(host, name)
-    cure = f"Initialize-TzarHost -SwitchName '{name}'"
+    cure = _cure(given)
     found = switch.type if switch is not None else "there is none"
     rows = [_check("switch", found, f"a switch '{name}'", switch is not None, cure)]
     if switch is not None and switch.type == "Private":
@@ -105,18 +105,26 @@ def _network_checks(host: Hypervisor, given: Given) -> list[Row]:
     if address:
         has = [f"{one}/{length}" for one, length in switch.addresses.items()]
         wanted = f"{address}/{prefix}"
-        rows.append(_check("address", ", ".join(has), wanted, wanted in has, f"{cure} -HostAddress {address}"))
+        rows.append(_check("address", ", ".join(has), wanted, wanted in has, cure))
     if given["SupervisorIsElsewhere"]:
         networks = list(host.state.nats.values())
         is_good = _network(address, prefix) in networks if address else bool(networks)
         wanted = "NAT for the guests, since the supervisor is not on this host"
-        rows.append(_check("nat", ", ".join(networks), wanted, is_good, f"{cure} -Nat"))
+        rows.append(_check("nat", ", ".join(networks), wanted, is_good, cure))
     elif given["Port"]:
         rule, wanted_rule = host.state.rules.get(name), (_ports(given), _adapter(name))
         ports = ", ".join(map(str, wanted_rule[0]))
         found = f"TCP {', '.join(map(str, rule[0]))} on {rule[1]}" if rule else "no rule"
         rows.append(_check("firewall", found, f"TCP {ports} let in on the switch alone", rule == wanted_rule, cure))
     return rows
+
+
+def _cure(given: Given) -> str:
+    name, address, prefix = given["SwitchName"].replace("'", "''"), given["HostAddress"], given["PrefixLength"]
+    parts = [f".\\Initialize-TzarHost.ps1 -SwitchName '{name}'"]
+    parts += [f"-HostAddress {address} -PrefixLength {prefix}"] if address else []
+    parts += [f"-{port} {given[port]}" for port in ("Port", "BlobPort") if given[port]]
+    return " ".join([*parts, *(["-Nat"] if given["SupervisorIsElsewhere"] else [])])
 
 
 def _template_check(host: Hypervisor, template: str, generation: int) -> Row:

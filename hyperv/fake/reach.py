@@ -16,7 +16,17 @@ from hyperv.fake.machines import FakeVm
 from hyperv.fake.marks import Mark, fleet_folder, require_path
 from hyperv.fake.records import Record, ScriptError, tzar_error
 
-__all__ = ["copy_identity", "remove_file", "run_command", "send_file", "set_guest", "take_screenshot", "write_file"]
+__all__ = [
+    "clear_uploads",
+    "copy_identity",
+    "read_log",
+    "remove_file",
+    "run_command",
+    "send_file",
+    "set_guest",
+    "take_screenshot",
+    "write_file",
+]
 
 
 def copy_identity(host: Hypervisor, given: Given, call: Call) -> list[Row]:
@@ -39,6 +49,27 @@ def copy_identity(host: Hypervisor, given: Given, call: Call) -> list[Row]:
         file.write(given["Document"].encode())
     new.replace(place)
     return summary(vm)
+
+
+def read_log(host: Hypervisor, given: Given, call: Call) -> list[Row]:
+    """Get-TzarWorkerLog."""
+    vm, mark = host.require_running(given["Fleet"], given["Name"])
+    if not host.answers(vm):
+        raise tzar_error(
+            "TzarNoHeartbeat",
+            f"The guest of '{mark.name}' does not answer (heartbeat NoContact), so nothing can be read there. Look at "
+            "its screen.",
+            category="DeviceError",
+            target=mark.name,
+        )
+    _open_guest(host, given)
+    file = locate(host.disk_of(vm).content, given["Path"])
+    if not file.is_file():
+        return []
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - given["LimitBytes"]))
+        end = stream.read(given["LimitBytes"])
+    return [{"Path": given["Path"], "Base64": base64.b64encode(end).decode()}]
 
 
 def run_command(host: Hypervisor, given: Given, call: Call) -> list[Row]:
@@ -177,6 +208,22 @@ def remove_file(host: Hypervisor, given: Given, call: Call) -> list[Row]:
         host.drive.remove_if_empty(upload)
         host.drive.remove_if_empty(upload.rpartition("\\")[0])
     return []
+
+
+def clear_uploads(host: Hypervisor, given: Given, call: Call) -> list[Row]:
+    """Clear-TzarUpload."""
+    require_path(given["Folder"], "The folder")
+    folder = fleet_folder(given["Folder"], given["Fleet"])
+    upload = rf"{folder}\_upload"
+    if not host.drive.has_folder(upload) or given.what_if:
+        return []
+    before = time.time() - given["OlderThanSeconds"]
+    old = [file for file in host.drive.files_under(upload) if file.written_at < before]
+    for file in old:
+        host.drive.remove(file.path)
+    host.drive.remove_if_empty(upload)
+    host.drive.remove_if_empty(folder)
+    return [{"Path": file.path, "Length": file.size} for file in old]
 
 
 def _open_guest(host: Hypervisor, given: Given) -> tuple[FakeVm, Mark]:

@@ -152,7 +152,7 @@ def threads():
     waiter, driver, log = PollWaiter(), BlockingDriver(), RecordedEvents()
     loop = Loop(time.monotonic, waiter)
     wiring = SimpleNamespace(loop=loop, journal=None, log=log, board=Board("fleet", 1, 1))
-    host = SimpleNamespace(name="h", open_lane=lambda: HostLane.start("h", driver))
+    host = SimpleNamespace(name="h", open_lane=lambda: HostLane.start("h", driver, 1.0))
     answers = []
     asker = Asker.start(loop, answers)
 

@@ -244,6 +244,29 @@ def test_a_worker_in_any_language_plays_by_lines(supervisor, tmp_path):
     assert (result.status, result.reason) == ("fault", "the map is missing")
 
 
+def test_relative_folders_of_an_evaluator_begin_at_the_agent_s_own(supervisor):
+    games = supervisor.home / "games"
+    games.mkdir(parents=True)
+    supervisor.evaluator = {**python_evaluator(games, PYTHON), "path": ["games"]}
+    supervisor.identify()
+    supervisor.start_agent()
+    supervisor.welcome()
+    supervisor.play("a1", b"12345")
+    assert supervisor.result("a1").fitness == 5.0
+
+
+def test_a_relative_working_folder_begins_at_the_agent_s_own(supervisor):
+    (supervisor.home / "games").mkdir(parents=True)
+    (supervisor.home / "games" / "worker.py").write_text(WORKER)
+    argv = [sys.executable, "worker.py"]
+    supervisor.evaluator = {"kind": "worker", "argv": argv, "cwd": "games", "env": {"X": "y"}, "ready_timeout_s": 20.0}
+    supervisor.identify()
+    supervisor.start_agent()
+    supervisor.welcome()
+    supervisor.play("a1", b"123")
+    assert supervisor.result("a1").fitness == 3.0
+
+
 def test_a_worker_that_cannot_be_started_is_the_agents_fault(supervisor, tmp_path):
     worker(supervisor, tmp_path, argv=[str(tmp_path / "no-such-program")])
     supervisor.play("a1")

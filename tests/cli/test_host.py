@@ -1,6 +1,7 @@
 """`tzar host`: what hosts need, before there is a fleet."""
 
 import json
+import re
 
 C = ("-c", "fleet.toml")
 
@@ -24,6 +25,19 @@ def test_what_a_host_lacks_is_told_with_the_cure_and_exit_code_1(tzar, folder):
     shown = tzar("host", "check", *C)
     assert shown.returncode == 1
     assert "BAD" in shown.stdout
+
+
+def test_80_columns_are_enough_for_all_but_a_cure_which_stays_in_one_line(tzar, folder, monkeypatch):
+    config = (folder / "fleet.toml").read_text(encoding="utf-8")
+    config = config.replace('name = "here"', 'name = "here"\ndriver = "hyperv-fake"')
+    (folder / "fleet.toml").write_text(config.replace("[fleet]", "[fleet]\nport = 5555"), encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = tzar("host", "check", *C).stdout.splitlines()
+    cures = [line for line in lines if line.startswith("        cure: ")]
+    assert max(len(line) for line in lines if line not in cures) <= 80
+    assert [line for line in cures if line.startswith("        cure: tzar host init here; or on the host: ")]
+    assert any("quota MaxConcurrentOperationsPerUser: 1500" in line for line in lines)
+    assert re.match(r"here: \d of \d+ checks failed", lines[0])
 
 
 def test_what_init_makes_is_there_the_second_time(tzar, folder):

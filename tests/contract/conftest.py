@@ -29,7 +29,6 @@ from hyperv.local_channel import LocalChannel
 from hyperv.messages import Secret
 from hyperv.plans import Addresses, GuestPlan, VmPlan
 from hyperv.program import Program, shipped_functions
-from hyperv.winrm_channel import WinRm, WinRmChannel
 from tzar_actors.drivers.base import Execution
 from tzar_actors.drivers.fake import FakeDriver
 from tzar_actors.drivers.local import LocalDriver
@@ -395,6 +394,8 @@ def lab(tmp_path_factory):
 @pytest.fixture(scope="session")
 def lanes_by_winrm(lab, tmp_path_factory):
     with winrm_server(lab.host, tmp_path_factory.mktemp("winrm")) as server:
+        from hyperv.winrm_channel import WinRm, WinRmChannel  # without pywinrm only this is skipped
+
         reach = WinRm(server.endpoint, lambda: Credentials(USER, Secret(PASSWORD)))
         lanes = Lanes("hv01", functools.partial(WinRmChannel, reach), lab.program, count=1)
         yield lanes

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tzar_actors.drivers.base import PowerState
+from tzar_actors.drivers.base import KeepsLogs, PowerState
 from tzar_actors.errors import DriverError
 
 
@@ -288,6 +288,14 @@ def test_an_execution_over_its_time_is_ended_with_all_it_started_and_the_vm_runs
 def test_a_program_that_is_not_there_is_an_error_that_names_it(running):
     with pytest.raises(DriverError, match="no-such-program"):
         running.execute("vm-1", ["no-such-program"], timeout_s=1)
+
+
+def test_the_end_of_the_agent_s_log_is_read_and_no_more_than_was_asked_for(driver, running, put):
+    assert isinstance(driver, KeepsLogs)
+    put("agent.log", b"what came before, and the end")
+    assert driver.logs("vm-1", 7)["agent.log"] == b"the end"
+    assert driver.logs("vm-1", 1000)["agent.log"] == b"what came before, and the end"
+    assert driver.logs("vm-2", 7) == {}
 
 
 def test_nothing_is_pushed_to_or_executed_in_a_vm_that_is_off(subject, driver, put):

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests are no package
 sys.path.insert(0, str(Path(__file__).parents[1] / "hyperv"))
 
 from lab import LAB, PASSWORD, USER, make_host, needs_lab, winrm_server
-from lab_guests import GUEST_ACCOUNT, agent_argv, install_agent
+from lab_guests import GUEST_ACCOUNT, HOME, agent_argv, install_agent
 from typed import PATIENCE_S, ROOT, TZAR, Session, run, snippets
 
 import tzar_actors
@@ -116,7 +116,7 @@ def configured(text, *layers):
 def the_pages_keys(is_elsewhere):
     """Its keys for a supervisor on another machine, or on the host itself."""
     found = [tomllib.loads(each.text) for each in snippets(PAGE) if each.kind == "toml"]
-    [keys] = [each for each in found if "fleet" in each and ("address" in each["hosts"][0]["hyperv"]) is is_elsewhere]
+    [keys] = [each for each in found if "hosts" in each and ("address" in each["hosts"][0]["hyperv"]) is is_elsewhere]
     return keys
 
 
@@ -154,9 +154,14 @@ def write_credentials(folder):
 
 @pytest.fixture(scope="module")
 def bare_host(tmp_path_factory):
-    """A host with a template whose guests run the real agent, and nothing else."""
+    """A host with a template whose guests run the real agent, and have the README's game in its folder."""
     host = make_host(tmp_path_factory.mktemp("page"), template=True)
     install_agent(host, agent_argv())
+    [game] = [each for each in snippets("README.md") if each.text.startswith("# my_game.py")]
+    (windows,) = (host.folder / "disks").glob("*/Windows")
+    home = windows.parent / HOME[3:].replace("\\", "/")
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "my_game.py").write_text(game.text, encoding="utf-8")
     host.set_faults(boot={"delay_s": 0.1})
     return host
 
@@ -169,9 +174,7 @@ def server(bare_host, tmp_path_factory):
 
 @pytest.fixture
 def work(tmp_path):
-    """The supervisor's machine: a folder with the README's game and two genomes."""
-    [game] = [each for each in snippets("README.md") if each.text.startswith("# my_game.py")]
-    (tmp_path / "my_game.py").write_text(game.text, encoding="utf-8")
+    """The supervisor's machine: a folder with two genomes."""
     for number, name in enumerate(("a.genome", "b.genome")):
         (tmp_path / name).write_bytes(bytes([40 + number]) * 100)
     return tmp_path
@@ -198,10 +201,19 @@ def initialize(folder, environment=None):
 
 
 def checks(folder, environment=None):
-    """What the page's `tzar host check` finds, by name: None for what could not be found out."""
+    """What the page's `tzar host check` finds, by name: None for what could not be found out.
+
+    Guests of the lab are processes of this machine: the supervisor listens on its loopback address, which is told.
+    """
     [line] = [line for line in tzar_lines() if line.startswith("tzar host check")]
-    done = run([*TZAR, *shlex.split(line)[1:], "--json"], folder, environment)
-    return {each["name"]: each["ok"] for each in map(json.loads, done.stdout.splitlines())}
+    argv = [*TZAR, *shlex.split(line)[1:], "--json"]
+    done = subprocess.run(
+        argv, cwd=folder, env=environment, capture_output=True, encoding="utf-8", timeout=PATIENCE_S, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    found = {each["name"]: each["ok"] for each in map(json.loads, done.stdout.splitlines())}
+    assert found.pop("listen") is False
+    return found
 
 
 def test_each_line_that_the_lab_cannot_try_is_marked():
@@ -260,7 +272,7 @@ def test_the_fleet_of_a_supervisor_elsewhere_is_prepared_played_handled_and_remo
     credentials = write_credentials(work)
     credentials.chmod(0o644)
     with pytest.raises(AssertionError, match="others can read the file of credentials"):
-        checks(work)
+        initialize(work)
     [chmod] = [line for line in lines_of("sh") if line.startswith("chmod")]
     run(["bash", "-c", chmod], work)
 
@@ -268,6 +280,9 @@ def test_the_fleet_of_a_supervisor_elsewhere_is_prepared_played_handled_and_remo
     try:
         for line in tzar_lines():
             if line.startswith("tzar config init"):
+                continue
+            if line.startswith("tzar host check"):
+                assert False not in checks(work).values()
                 continue
             if line.startswith("tzar vm stop --all"):
                 assert session.end() == [0]
@@ -279,7 +294,6 @@ def test_the_fleet_of_a_supervisor_elsewhere_is_prepared_played_handled_and_remo
     said = {line.partition(" -c ")[0]: text for line, text in session.said.items()}
     assert "switch made" in said["tzar host init"]
     assert "nat made" in said["tzar host init"]
-    assert "BAD" not in said["tzar host check"]
     assert said["tzar evaluate a.genome b.genome"].count("scored") == 2
     assert "tzar-02" in said["tzar status"]
     assert said["tzar vm exec tzar-01"].strip()

@@ -9,14 +9,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `lab`, which the tests here share: tests are no package
 
-from lab import PASSWORD, USER, Relay, make_host, winrm_server
+from lab import NO_WINRM, PASSWORD, USER, Relay, make_host, winrm_server
 
 from hyperv.credentials import Credentials
 from hyperv.lane import Lane
 from hyperv.local_channel import LocalChannel
 from hyperv.messages import Secret
 from hyperv.program import Program
-from hyperv.winrm_channel import WinRm, WinRmChannel
 
 FUNCTIONS = Path(__file__).parent / "functions.ps1"
 
@@ -50,6 +49,8 @@ def relay(server):
 @pytest.fixture(scope="session")
 def reach():
     """How a host is reached: the lab's account, unless another is given."""
+    pytest.importorskip("winrm", reason=NO_WINRM)
+    from hyperv.winrm_channel import WinRm
 
     def reach(endpoint, user=USER, password=PASSWORD, **given):
         return WinRm(endpoint, lambda: Credentials(user, Secret(password)), **given)
@@ -73,6 +74,7 @@ def closing():
 @pytest.fixture
 def open_lane(reach, program, closing):
     """A lane over WinRM to an endpoint."""
+    from hyperv.winrm_channel import WinRmChannel  # `reach` has looked whether it can be
 
     def open_lane(endpoint, account=None, **given):
         opener = functools.partial(WinRmChannel, reach(endpoint, **(account or {})))

@@ -23,6 +23,7 @@ import pytest
 
 __all__ = [
     "LAB",
+    "NO_WINRM",
     "PASSWORD",
     "USER",
     "Host",
@@ -42,6 +43,8 @@ needs_lab = pytest.mark.skipif(
     not (LAB / "pwsh").exists() or not sys.platform.startswith("linux"),
     reason=f"the Hyper-V lab is not at {LAB} (TZAR_HYPERV_LAB names it), or this is not Linux",
 )
+
+NO_WINRM = 'pywinrm is not installed; pip install "tzar-actors[hyperv]" brings it'
 
 
 def wait_until(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
@@ -155,7 +158,10 @@ def winrm_server(
         port: 0: any that is free.
         tls: a certificate and its key: over HTTPS.
         limits: in place of Windows' own, as `MAX_SHELLS`.
+
+    Without pywinrm the test that needs it is skipped.
     """
+    pytest.importorskip("winrm", reason=NO_WINRM)
     ready = scratch / f"winrm-{os.urandom(4).hex()}.ready"
     start = f"import sys, winrm_server; vars(winrm_server).update({limits!r}); winrm_server.main()"
     argv = [sys.executable, "-c", start, "--state", str(host.folder), "--port", str(port)]

@@ -18,6 +18,7 @@ from hyperv.errors import HyperVError
 from hyperv.guests import Guests
 from hyperv.messages import Secret
 from hyperv.plans import Addresses, GuestPlan, VmPlan
+from tzar_actors.actors.evidence import EvidenceStore
 from tzar_actors.errors import ConfigError, DriverError
 from tzar_agent.protocol.identity import Identity
 
@@ -243,6 +244,24 @@ def test_what_lies_on_the_host_is_removed_also_when_the_guest_refuses_it(lanes, 
     assert len(lanes.given("Remove-TzarHostFile")) == 1
 
 
+def test_what_pushes_that_were_killed_left_is_removed_with_the_first_status_and_once_an_hour(lanes, make, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("hyperv.driver.time.monotonic", lambda: now[0])
+    lanes.answer("Get-TzarWorkerVM", [row()])
+    driver = make()
+    for now[0] in (1000.0, 1005.0, 4599.0, 4601.0, 4602.0):
+        assert driver.status().keys() == {"tzar-01"}
+    assert lanes.functions().count("Clear-TzarUpload") == 2
+    [given, _] = lanes.given("Clear-TzarUpload")
+    assert given == {"Fleet": FLEET, "Folder": "C:\\vms\\", "OlderThanSeconds": 600.0}
+
+
+def test_a_status_is_one_also_when_what_is_left_cannot_be_removed(lanes, make):
+    lanes.answer("Get-TzarWorkerVM", [row()])
+    lanes.answer("Clear-TzarUpload", error())
+    assert make().status().keys() == {"tzar-01"}
+
+
 def test_an_execution_runs_in_the_agents_home_and_has_its_outputs_as_bytes(lanes, make):
     outputs = {name: base64.b64encode(text).decode() for name, text in (("Stdout", b"\xff out"), ("Stderr", b""))}
     lanes.answer("Invoke-TzarWorkerCommand", [{"ExitCode": 3, "TimedOut": False, **outputs}])
@@ -250,6 +269,32 @@ def test_an_execution_runs_in_the_agents_home_and_has_its_outputs_as_bytes(lanes
     assert (execution.exit_code, execution.stdout, execution.stderr) == (3, b"\xff out", b"")
     [given] = lanes.given("Invoke-TzarWorkerCommand")
     assert (given["Argv"], given["WorkingDirectory"], given["TimeoutSeconds"]) == (["game.exe", "a b"], HOME, 5)
+
+
+def test_the_log_of_the_agent_is_read_in_its_guest(lanes, make):
+    lanes.answer("Get-TzarWorkerLog", [{"Path": "", "Base64": base64.b64encode(b"\xff the end").decode()}], [])
+    assert make().logs("tzar-01", 64) == {"agent.log": b"\xff the end"}
+    [given] = lanes.given("Get-TzarWorkerLog")
+    assert (given["Path"], given["LimitBytes"], given["User"]) == (HOME + r"\agent.log", 64, "admin")
+    assert make().logs("tzar-01", 64) == {}, "there is none"
+
+
+def test_a_vm_that_is_not_there_has_no_logs(lanes, make):
+    lanes.answer("Get-TzarWorkerLog", error("TzarNoSuchVM"))
+    assert make().logs("tzar-01", 64) == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [("TzarNotRunning", "one cannot read the logs of a VM that is off"), ("TzarNoHeartbeat", "it said so")],
+)
+def test_evidence_of_a_vm_whose_guest_is_dead_says_that_it_lacks_its_log_and_why(lanes, make, tmp_path, code, says):
+    lanes.answer("Get-TzarWorkerLog", error(code))
+    lanes.answer("Get-TzarWorkerScreenshot", error())
+    store = EvidenceStore(tmp_path / "evidence", tmp_path / "events.jsonl")
+    files, lacks = store.fill(store.place("tzar-01", 1, 0.0), "tzar-01", {"reason.txt": "why"}, make())
+    assert files == 1
+    assert f"logs: VM tzar-01 on hv01: Some-Cmdlet: {says}" in lacks
 
 
 def test_guests_whose_account_is_not_to_be_found_are_an_error_with_the_vm(lanes, make, identity):

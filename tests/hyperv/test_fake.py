@@ -534,7 +534,10 @@ def test_a_host_is_prepared_once_and_its_checks_say_what_is_missing(call, host):
 
     before = checks(Template=TEMPLATE, Folder=FOLDER, Count=2, Time=time.time() - 60)
     assert [name for name, row in before.items() if row["Ok"] is False] == ["clock", "switch"]
-    assert before["switch"]["Cure"] == "Initialize-TzarHost -SwitchName 'inner'"
+    assert before["switch"]["Cure"] == (
+        ".\\Initialize-TzarHost.ps1 -SwitchName 'inner' -HostAddress 192.168.77.1 -PrefixLength 24"
+        " -Port 5555 -BlobPort 5556"
+    )
 
     def prepare():
         rows = call("Initialize-TzarHost", Fleet=None, Nat=True, Folder=FOLDER, **wanted)

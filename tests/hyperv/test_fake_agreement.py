@@ -88,6 +88,7 @@ STEPS = [
     # off
     ("Copy-TzarIdentity", {"Name": "vm-1", "Document": "hello", "Target": "C:\\tzar\\identity.json"}),
     ("Set-TzarWorkerGuest", GUEST),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "C:\\tzar\\identity.json"}),
     ("Invoke-TzarWorkerCommand", {**GUEST, "Argv": ["x"]}),
     ("Get-TzarWorkerScreenshot", {"Name": "vm-1", "Width": 16, "Height": 16}),
     ("Stop-TzarWorkerVM", {"Name": "vm-1"}),
@@ -105,6 +106,10 @@ STEPS = [
     ("Set-TzarWorkerGuest", {**GUEST, "TestPath": "C:\\tzar\\other.json"}),
     ("Set-TzarWorkerGuest", {**GUEST, "Address": "192.168.77.11"}),
     ("Set-TzarWorkerGuest", {**GUEST, "Password": "wrong"}),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "C:\\tzar\\identity.json", "LimitBytes": 3}),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "C:\\tzar\\other.json"}),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "C:\\tzar\\other.json", "Password": "wrong"}),
+    ("Get-TzarWorkerLog", {**GUEST, "Path": "other.json"}),
     ("Invoke-TzarWorkerCommand", {**GUEST, "Argv": SPEAKING}),
     ("Invoke-TzarWorkerCommand", {**GUEST, "Argv": ["no-such.exe"]}),
     (
@@ -118,8 +123,20 @@ STEPS = [
     ("Send-TzarWorkerFile", SENT),
     ("Send-TzarWorkerFile", {**SENT, "Sha256": "0" * 64}),
     ("Send-TzarWorkerFile", {**SENT, "Source": "C:\\nope"}),
+    ("Clear-TzarUpload", {"Folder": FOLDER}),
     ("Remove-TzarHostFile", {"Folder": FOLDER, "Path": UPLOAD}),
     ("Remove-TzarHostFile", {"Folder": FOLDER, "Path": UPLOAD}),
+    ("Clear-TzarUpload", {"Folder": FOLDER}),
+    ("Clear-TzarUpload", {"Folder": "x"}),
+    ("Clear-TzarUpload", {"Folder": FOLDER, "OlderThanSeconds": 0}),
+    (
+        "Write-TzarHostFile",
+        {"Folder": FOLDER, "Path": UPLOAD, "Offset": 0, "Base64": base64.b64encode(b"abc").decode()},
+    ),
+    "what was uploaded grows old",
+    ("Clear-TzarUpload", {"Folder": FOLDER, "WhatIf": True}),
+    ("Clear-TzarUpload", {"Folder": FOLDER}),
+    ("Clear-TzarUpload", {"Folder": FOLDER}),
     ("Get-TzarWorkerScreenshot", {"Name": "vm-1", "Width": 16, "Height": 16}),
     ("Checkpoint-TzarWorkerVM", {"Name": "vm-1", "CheckpointName": "clean"}),
     ("Checkpoint-TzarWorkerVM", {"Name": "vm-1", "CheckpointName": "clean"}),
@@ -143,6 +160,7 @@ STEPS = [
     "vm-2 never answers",
     ("Start-TzarWorkerVM", {"Name": "vm-2"}),
     ("Copy-TzarIdentity", {"Name": "vm-2", "Document": "hello", "Target": "C:\\x"}),
+    ("Get-TzarWorkerLog", {**GUEST, "Name": "vm-2", "Path": "C:\\x"}),
     ("Stop-TzarWorkerVM", {"Name": "vm-2"}),
     ("Get-TzarWorkerVM", {"Name": "vm-2"}),
     ("Stop-TzarWorkerVM", {"Name": "vm-2", "TurnOff": True}),
@@ -288,6 +306,7 @@ def of_the_fake(tmp_path_factory):
             "all is well": faults,
             "the template is writable": lambda: host.set_read_only(template, False),
             "the template is changed": change,
+            "what was uploaded grows old": lambda: setattr(host.drive.find(UPLOAD), "written_at", time.time() - 3600),
         }
         yield World(host.open(program, PATIENCE_S), program, events, ["python.exe", "-c", "print(1)"]).run()
 
@@ -308,6 +327,9 @@ def of_the_engine(tmp_path_factory):
         "vm-2 never answers": lambda: host.set_faults(boot={"never_heartbeat": ["vm-2"]}),
         "all is well": host.set_faults,
         "the template is writable": lambda: host.run(f"Set-ItemProperty {template} IsReadOnly $false"),
+        "what was uploaded grows old": lambda: host.run(
+            f"(Get-Item -LiteralPath '{UPLOAD}').LastWriteTimeUtc = [datetime]::UtcNow.AddHours(-1)"
+        ),
         "the template is changed": lambda: host.run(
             f"Hyper-V\\Mount-VHD {template}; Hyper-V\\Dismount-VHD {template};"
             f" Set-ItemProperty {template} IsReadOnly $true"

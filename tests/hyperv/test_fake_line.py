@@ -8,12 +8,15 @@ import pytest
 from lab import wait_until
 
 from hyperv.channel import ChannelError
+from hyperv.credentials import Credentials
+from hyperv.driver import HyperVDriver
 from hyperv.errors import HyperVError
 from hyperv.fake import FakeHost
 from hyperv.lane import Lane
 from hyperv.lane_rules import Trouble
 from hyperv.lanes import Lanes
-from hyperv.messages import Line, Request, definition, read_reply
+from hyperv.messages import Line, Request, Secret, definition, read_reply
+from hyperv.plans import GuestPlan, VmPlan
 from hyperv.program import Program, shipped_functions
 from tzar_agent.tree import marked
 
@@ -228,3 +231,22 @@ def test_a_declaration_that_cannot_be_read_is_told_when_it_is_defined(host, clos
     lane = closing(Lane("hv01", host.open, Program((source,))))
     with pytest.raises(HyperVError, match=r"its functions cannot be defined: Get-TzarWorkerVM: .*New-Guid"):
         call(lane, "Get-TzarWorkerVM")
+
+
+def test_the_driver_that_comes_after_a_push_that_was_killed_removes_what_that_left(host, closing):
+    plan = VmPlan(TEMPLATE, "C:\\tzar\\vms", "tzar")
+    account = Credentials("Administrator", Secret("Password1!"))
+
+    def driver():
+        lanes = Lanes("hv01", host.open, PROGRAM, count=1)
+        return closing(HyperVDriver("hv01", FLEET, lanes, plan, GuestPlan(lambda: account)))
+
+    killed = Lanes("hv01", host.open, PROGRAM, count=1)
+    path = f"C:\\tzar\\vms\\{FLEET}\\_upload\\ab"
+    given = {"Fleet": FLEET, "Folder": plan.folder, "Path": path, "Offset": 0, "Base64": "YWJj"}
+    closing(killed).call("Write-TzarHostFile", given, PATIENCE_S)
+    driver().status()
+    assert host.drive.find(path), "it may be one that goes on"
+    host.drive.find(path).written_at -= 3600
+    driver().status()
+    assert host.drive.find(path) is None

@@ -11,7 +11,6 @@ from hyperv.lane import Lane
 from hyperv.lane_rules import Trouble
 from hyperv.local_channel import LocalChannel
 from hyperv.messages import LARGEST_REQUEST, Request, definition, read_reply
-from hyperv.winrm_channel import WinRmChannel
 
 pytestmark = needs_lab
 PATIENCE_S = 60.0
@@ -25,7 +24,7 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module", params=["winrm", "local"])
-def opener(request, host, shared_server, reach):
+def opener(request, host):
     """Opens a channel over one of the two transports."""
     if request.param == "local":
         with pytest.MonkeyPatch.context() as patch:
@@ -33,7 +32,11 @@ def opener(request, host, shared_server, reach):
                 patch.setenv(name, host.environment[name])
             yield lambda program, timeout_s: LocalChannel(program)
     else:
-        yield lambda program, timeout_s: WinRmChannel(reach(shared_server.endpoint), program, timeout_s)
+        # Not in the signature: without pywinrm the other transport is tried all the same.
+        reach, server = request.getfixturevalue("reach"), request.getfixturevalue("shared_server")
+        from hyperv.winrm_channel import WinRmChannel
+
+        yield lambda program, timeout_s: WinRmChannel(reach(server.endpoint), program, timeout_s)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from loguru import logger
 from hyperv.errors import HyperVError
 from hyperv.lane import Lane
 from hyperv.messages import Secret
-from hyperv.winrm_channel import WinRm, WinRmChannel
 from tzar_actors.errors import ConfigError
 
 pytestmark = needs_lab
@@ -152,6 +151,8 @@ def test_an_expired_certificate_is_told_as_that(open_lane, host, tmp_path):
 
 
 def test_credentials_that_cannot_be_found_are_told(server, program, closing):
+    from hyperv.winrm_channel import WinRm, WinRmChannel
+
     def none():
         raise ConfigError("there are no credentials of hv01")
 

@@ -15,9 +15,9 @@ FLEET = "0" * 32
 def setup(on_host, closing):
     """What prepares the host that this process is on."""
 
-    def setup(ports=(7077, 7078), vms=2, **hyperv):
+    def setup(ports=(7077, 7078), vms=2, listen="192.168.77.1", advertise=None, **hyperv):
         host = {"name": "hv01", "driver": "hyperv", "vms": vms, "hyperv": {"folder": r"C:\tzar\vms", **hyperv}}
-        settings = Settings.from_mapping({"hosts": [host]})
+        settings = Settings.from_mapping({"fleet": {"listen": listen}, "hosts": [host | {"advertise": advertise}]})
         return closing(make_setup(settings.hosts[0], settings, FLEET, ports))
 
     return setup
@@ -39,6 +39,24 @@ def test_a_prepared_host_is_in_order_but_for_the_template_that_is_not_there(setu
     assert {"reached", "clock", "switch", "address", "firewall", "memory", "disk"} <= {
         name for name, check in checks.items() if check.ok
     }
+
+
+@pytest.mark.parametrize(
+    ("listen", "advertise", "is_reached"),
+    [
+        ("127.0.0.1", None, False),
+        ("127.0.0.1", "192.168.1.10", False),
+        ("0.0.0.0", None, False),
+        ("0.0.0.0", "localhost", False),
+        ("0.0.0.0", "fleet.example.net", True),
+        ("192.168.77.1", None, True),
+        ("::1", None, False),
+    ],
+)
+def test_a_supervisor_that_no_guest_reaches_is_told_with_the_address_to_listen_on(setup, listen, advertise, is_reached):
+    [found] = [check for check in setup(listen=listen, advertise=advertise).check() if check.name == "listen"]
+    assert found.ok is is_reached
+    assert ('listen = "192.168.77.1"' in found.cure) is not is_reached
 
 
 def test_what_does_not_fit_is_told_with_the_arithmetic(setup):

@@ -24,7 +24,7 @@ def settings(tmp_path, monkeypatch):
 
     def settings(driver="hyperv", **hyperv):
         host = {"name": "hv01", "driver": driver, "vms": 2, "hyperv": {"nat": True, "memory_mb": 512, **hyperv}}
-        fleet = {"state_dir": "state", "port": 5555, "blob_port": 5556}
+        fleet = {"state_dir": "state", "listen": "192.168.77.1", "port": 5555, "blob_port": 5556}
         return Settings.from_mapping({"fleet": fleet, "hosts": [host]}, folder=tmp_path, source="a test")
 
     return settings
@@ -53,7 +53,8 @@ def test_a_fresh_host_that_lacks_its_network_is_good_once_it_was_prepared(fresh_
         remote = settings(address="127.0.0.1", port=urlsplit(server.endpoint).port)
         before = check(remote, remote.hosts[0])
         assert [each.name for each in before if each.ok is False] == ["switch"]
-        assert "Initialize-TzarHost" in next(each.found + each.cure for each in before if each.ok is False)
+        [cure] = [each.cure for each in before if each.ok is False]
+        assert cure.startswith("tzar host init hv01; or on the host: .\\Initialize-TzarHost.ps1 -SwitchName 'tzar'")
         assert states(remote) == {"made"}
         assert states(remote) == {"there"}
         after = found(remote)
@@ -102,6 +103,8 @@ def test_a_made_up_host_is_prepared_and_checked_as_a_real_one(settings):
     made_up = settings("hyperv-fake")
     before = found(made_up)
     assert {name for name, is_good in before.items() if not is_good} == {"address", "firewall"}
+    by_tzar = [each.cure for each in check(made_up, made_up.hosts[0]) if each.ok is False]
+    assert all(cure.startswith("tzar host init hv01; or") for cure in by_tzar)
     assert states(made_up) == {"made", "there"}  # a made-up host has the switch
     assert states(made_up) == {"there"}
     assert set(found(made_up).values()) == {True}

@@ -6,15 +6,14 @@ import threading
 import time
 
 import pytest
-from lab import needs_lab, wait_until, winrm_server
+from lab import NO_WINRM, needs_lab, wait_until, winrm_server
 
-import hyperv.winrm_channel
 from hyperv.errors import HyperVError
 from hyperv.lane import Lane
-from hyperv.lane_rules import Recycling
+from hyperv.lane_rules import Recycling, Trouble
 from hyperv.lanes import Lanes
-from hyperv.winrm_channel import WinRmChannel
 
+winrm_channel = pytest.importorskip("hyperv.winrm_channel", reason=NO_WINRM)
 pytestmark = needs_lab
 PATIENCE_S = 60.0
 
@@ -31,7 +30,7 @@ def server(shared_server):
 
 @pytest.fixture(scope="module")
 def lane_of_all(server, reach, program):
-    opener = functools.partial(WinRmChannel, reach(server.endpoint))
+    opener = functools.partial(winrm_channel.WinRmChannel, reach(server.endpoint))
     with contextlib.closing(Lane("hv01", opener, program)) as lane:
         yield lane
 
@@ -96,7 +95,7 @@ def in_background():
 
 @pytest.mark.parametrize("codepage", [437, 65001])
 def test_the_hosts_code_page_changes_nothing(open_lane, server, monkeypatch, codepage):
-    monkeypatch.setattr(hyperv.winrm_channel, "_UTF8", codepage)
+    monkeypatch.setattr(winrm_channel, "_UTF8", codepage)
     text = "Gr\u00fc\u00dfe \u65e5\u672c \U0001f600"
     assert call(open_lane(server.endpoint), "Get-Echo", Value=text)[0]["Value"] == text
 
@@ -200,7 +199,7 @@ def test_a_hung_receive_ends_at_our_own_deadline(lane, server, grown):
 
 
 def test_a_call_that_takes_longer_than_a_receive_goes_on_to_its_end(lane, grown, marks, monkeypatch):
-    monkeypatch.setattr(hyperv.winrm_channel, "_LONGEST_RECEIVE_S", 1)
+    monkeypatch.setattr(winrm_channel, "_LONGEST_RECEIVE_S", 1)
     assert call(lane, "Add-Mark", Path=marks.path, Seconds=2.5) == [{"Marks": 1}]
     assert grown()["operations_open"] in (2, 3)  # each Receive that ended without output
 
@@ -220,7 +219,7 @@ def test_recycling_by_calls_leaves_nothing_behind(open_lane, server, grown):
 def test_recycling_by_operations_gives_back_what_the_host_counts(open_lane, server, grown, monkeypatch, marks):
     lane = open_lane(server.endpoint, recycling=Recycling(max_operations=3))
     [before] = call(lane, "Get-Pid")
-    monkeypatch.setattr(hyperv.winrm_channel, "_LONGEST_RECEIVE_S", 1)
+    monkeypatch.setattr(winrm_channel, "_LONGEST_RECEIVE_S", 1)
     call(lane, "Add-Mark", Path=marks.path, Seconds=2.5)
     assert grown()["operations_open"] >= 3
     monkeypatch.undo()
@@ -275,7 +274,9 @@ def test_a_wrong_password_is_shown_once_and_then_not_for_a_while(open_lane, serv
 
 def test_lanes_work_side_by_side_and_status_never_waits(reach, program, server, grown, marks, in_background):
     reached = reach(server.endpoint)
-    lanes = Lanes("hv01", lambda program, timeout_s: WinRmChannel(reached, program, timeout_s), program, count=1)
+    lanes = Lanes(
+        "hv01", lambda program, timeout_s: winrm_channel.WinRmChannel(reached, program, timeout_s), program, count=1
+    )
     try:
         lanes.status("Get-Nothing", {}, PATIENCE_S)
         finish = in_background(lanes, "Add-Mark", Path=marks.path, Seconds=PATIENCE_S)
@@ -288,3 +289,13 @@ def test_lanes_work_side_by_side_and_status_never_waits(reach, program, server, 
         lanes.close()
     assert isinstance(finish(), HyperVError)  # closing ended what it was at
     assert grown()["shells"] == 0
+
+
+@pytest.mark.parametrize(
+    "code", [2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859242)]
+)
+def test_each_quota_that_windows_has_is_back_pressure(code):
+    fault = winrm_channel.winrm.exceptions.WSManFaultError(500, "", "", "used up", wsman_fault_code=code)
+    refused = winrm_channel._refused(fault)
+    assert refused.trouble is Trouble.BUSY
+    assert f"used up (fault {code})" in refused.text

@@ -47,6 +47,25 @@ def test_relative_paths_begin_at_the_folder_of_the_file(tmp_path, monkeypatch):
     assert require_evaluator(settings).spec()["cwd"] == str(tmp_path / "game")
 
 
+@pytest.mark.parametrize(("driver", "is_as_it_stands"), [("hyperv", True), ("hyperv-fake", False), ("local", False)])
+def test_an_evaluator_s_folders_are_the_guests_where_those_have_a_file_system_of_their_own(
+    tmp_path, driver, is_as_it_stands
+):
+    path = ["C:\\games", "lib", "."]
+    given = {"evaluator": {"kind": "python", "target": "game:play", "path": path}, "hosts": [{"driver": driver}]}
+    spec = require_evaluator(Settings.from_mapping(given, folder=tmp_path)).spec()
+    assert (spec["path"] == path) is is_as_it_stands
+    worker = {"kind": "worker", "argv": ["game.exe"], "cwd": "D:\\game"}
+    spec = require_evaluator(Settings.from_mapping({**given, "evaluator": worker}, folder=tmp_path)).spec()
+    assert (spec["cwd"] == "D:\\game") is (is_as_it_stands or sys.platform == "win32")
+
+
+def test_a_program_s_evaluator_is_looked_for_in_the_agent_s_folder_of_guests_too(tmp_path):
+    guests = Settings.from_mapping({"hosts": [{"driver": "hyperv"}]})
+    assert require_evaluator(with_evaluator(guests, "game:play", [tmp_path])).spec()["path"] == [str(tmp_path), "."]
+    assert require_evaluator(with_evaluator(guests, "game:play")).spec()["path"] == ["."]
+
+
 def test_the_log_lies_in_the_state_folder_by_default(tmp_path):
     settings = load(written(tmp_path, '[fleet]\nstate_dir = "state"\n'))
     assert settings.log_file == tmp_path / "state" / "events.jsonl"

@@ -14,6 +14,8 @@ from tzar_actors.settings.reference import configuration_page
 from tzar_actors.settings.template import DRIVERS, configuration_toml, evaluator_models, schema_json
 
 ROOT = Path(__file__).parents[2]
+# The one section where a made configuration is not the defaults: guests of Hyper-V reach no loopback address.
+BUT_FOR = {"hyperv": {"listen": "192.168.77.1", "port": 5555, "blob_port": 5556}}
 
 
 @pytest.mark.parametrize(
@@ -36,9 +38,19 @@ def test_the_made_configuration_loads_and_is_the_defaults(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "fleet.toml"
     path.write_text(configuration_toml(driver), encoding="utf-8")
-    defaults = with_evaluator(Settings.from_mapping({"hosts": [{"driver": driver}]}, folder=tmp_path), "my_game:play")
+    given = {"hosts": [{"driver": driver}], "fleet": BUT_FOR.get(driver, {})}
+    defaults = with_evaluator(Settings.from_mapping(given, folder=tmp_path), "my_game:play")
     assert difference(load(path), defaults) == []
     assert load(path) == defaults
+
+
+def test_the_made_configuration_of_hyperv_has_the_supervisor_listen_on_the_guests_switch(tmp_path):
+    path = tmp_path / "fleet.toml"
+    path.write_text(configuration_toml("hyperv"), encoding="utf-8")
+    settings = load(path)
+    assert settings.fleet.listen == settings.hosts[0].hyperv.host_address
+    says = " ".join(line.removeprefix("# ") for line in path.read_text(encoding="utf-8").splitlines())
+    assert 'For a supervisor on another machine: listen = "0.0.0.0"' in says
 
 
 def test_the_made_configurations_name_every_setting():

@@ -7,7 +7,6 @@ import pykka
 
 from tzar_actors.actors.evidence import EvidenceAnswer, EvidenceCall
 from tzar_actors.actors.lane_messages import CallAnswer, DriverCall, HostAnswer, HostQuestion, LaneDone, LaneWork
-from tzar_actors.core.call_limits import STOP_ASKS_S
 from tzar_actors.drivers.base import Driver
 from tzar_actors.errors import DriverError
 
@@ -20,14 +19,16 @@ class HostLane(pykka.ThreadingActor):
     Args:
         host: the host's name.
         driver: its driver; several lanes may share one.
+        stop_timeout_s: seconds that a VM which is asked to stop is given; then it is turned off.
     """
 
     use_daemon_thread = True
 
-    def __init__(self, host: str, driver: Driver) -> None:
+    def __init__(self, host: str, driver: Driver, stop_timeout_s: float) -> None:
         super().__init__()
         self._host = host
         self._driver = driver
+        self._stop_timeout_s = stop_timeout_s
 
     def on_receive(self, message: Any) -> None:
         """Pykka's hook: one call."""
@@ -63,7 +64,7 @@ class HostLane(pykka.ThreadingActor):
             case "restore":
                 driver.restore(vm, call.checkpoint, _identity(call))
             case "stop":
-                driver.stop(vm, STOP_ASKS_S)
+                driver.stop(vm, self._stop_timeout_s)
             case "kill":
                 driver.kill(vm)
             case "remove":

@@ -78,7 +78,7 @@ def stop_command(
     vms: VmsArgument = None,
     all_: AllOption = False,
     config: ConfigOption = None,
-    timeout_s: TimeoutOption = 60.0,
+    timeout_s: TimeoutOption = 120.0,
     as_json: JsonOption = False,
 ) -> None:
     """Stop VMs: shut down, else turned off. They stay off until they are started again, whoever supervises them."""

@@ -6,11 +6,10 @@ A call that has not answered by then is given up (see `core.lanes`): what came o
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, assert_never
 
-__all__ = ["STOP_ASKS_S", "CallLimits", "LaneVerb"]
+__all__ = ["CallLimits", "LaneVerb"]
 
 LaneVerb: TypeAlias = Literal["create", "start", "restore", "stop", "kill", "remove", "status", "evidence"]
 
-STOP_ASKS_S: Final = 10.0  # seconds that a VM which is asked to stop is given; then it is turned off
 _COPIES: Final = 5  # a new disk may be a copy of the template
 _CLEARS: Final = 2  # a disk and its checkpoints go
 _LOOKS: Final = 0.5  # what changes nothing
@@ -24,10 +23,12 @@ class CallLimits:
         call_timeout_s: for a verb that should be done at once; the others are given their part or multiple of it.
         boot_timeout_s: for a guest's boot, which may be over only when a driver can deliver the identity; no less than
             any driver itself waits for that.
+        stop_timeout_s: what a VM that is asked to stop is given at most, on the host that gives most.
     """
 
     call_timeout_s: float = 60.0
     boot_timeout_s: float = 60.0
+    stop_timeout_s: float = 10.0
 
     def limit_s(self, verb: LaneVerb) -> float:
         """How long a call of `verb` may take, in seconds."""
@@ -37,7 +38,7 @@ class CallLimits:
             case "start" | "restore":
                 return self.call_timeout_s + self.boot_timeout_s
             case "stop":
-                return self.call_timeout_s + STOP_ASKS_S
+                return self.call_timeout_s + self.stop_timeout_s
             case "kill":
                 return self.call_timeout_s
             case "remove":

@@ -154,8 +154,11 @@ class Driver(Protocol):
 
 @runtime_checkable
 class KeepsLogs(Protocol):
-    """What a driver offers besides when its host can read the logs of a VM, be it running or off."""
+    """What a driver offers besides when it can read the logs of a VM."""
 
     def logs(self, vm: str, limit_bytes: int) -> Mapping[str, bytes]:
-        """The ends of the VM's logs by their names, no more than `limit_bytes` of each; without VM or logs: empty."""
+        """The ends of the VM's logs by their names, no more than `limit_bytes` of each; without VM or logs: empty.
+
+        Raises `DriverError` when they cannot be read now, as those of a VM that is off where only its guest has them.
+        """
         ...

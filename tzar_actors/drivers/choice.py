@@ -64,7 +64,7 @@ def make_setup(host: Host, settings: Settings, fleet_id: str, ports: tuple[int, 
 
             is_fake = host.driver == "hyperv-fake"
             fake_folder = _fake_folder(host, settings.state_dir) if is_fake else None
-            return hyperv_setup(host, fleet_id, ports, fake_folder)
+            return hyperv_setup(host, fleet_id, settings.fleet.listen, ports, fake_folder)
         case _:
             assert_never(host.driver)
 

@@ -15,7 +15,7 @@ from hyperv.messages import Secret
 from hyperv.opening import found_credentials, lanes_by_winrm, lanes_here
 from hyperv.plans import Addresses, GuestPlan, VmPlan
 from hyperv.program import Program, shipped_functions
-from hyperv.setup import HyperVSetup, NetworkPlan
+from hyperv.setup import HyperVSetup, Listening, NetworkPlan
 from tzar_actors.drivers.base import Driver, HostSetup
 from tzar_actors.settings import Host, HyperVHost
 
@@ -41,13 +41,14 @@ def fake_driver(host: Host, fleet_id: str, folder: Path) -> Driver:
     return HyperVDriver(host.name, fleet_id, _FakeLanes(host, fake), _vms(host.hyperv), guests)
 
 
-def hyperv_setup(host: Host, fleet_id: str, ports: tuple[int, int], fake_folder: Path | None) -> HostSetup:
+def hyperv_setup(host: Host, fleet_id: str, listen: str, ports: tuple[int, int], fake_folder: Path | None) -> HostSetup:
     """What prepares and checks the host.
 
     Args:
         host: its settings.
         fleet_id: the mark of the fleet.
-        ports: where the supervisor listens for control and for blobs; 0: it has not chosen yet.
+        listen: the address on which the supervisor listens.
+        ports: where it listens for control and for blobs; 0: it has not chosen yet.
         fake_folder: of a host that is made up; None: it is real.
 
     Raises:
@@ -56,7 +57,9 @@ def hyperv_setup(host: Host, fleet_id: str, ports: tuple[int, int], fake_folder:
     lanes = _lanes(host) if fake_folder is None else _FakeLanes(host, _fake(host, fake_folder))
     given = host.hyperv
     is_elsewhere = fake_folder is None and given.address not in (None, "localhost", "127.0.0.1", "::1")
-    network = NetworkPlan(given.host_address, given.prefix_length, given.nat, is_elsewhere, ports)
+    # Guests of a host that is made up are processes of this machine.
+    listens = Listening(listen, host.advertise or "") if fake_folder is None else None
+    network = NetworkPlan(given.host_address, given.prefix_length, given.nat, is_elsewhere, ports, listens)
     return HyperVSetup(host.name, fleet_id, lanes, _vms(given), network, host.vms)
 
 

@@ -16,11 +16,16 @@ def bound(make: Callable[[int], Server], port: int, *, chosen: bool) -> Server:
     """A server on `port`; when that is taken and nobody chose it, on another. Agents that dial it then are reset.
 
     Raises:
-        SupervisorError: the port that was chosen is taken.
+        SupervisorError: the port that was chosen is taken, or this machine does not have the address.
     """
     try:
         return make(port)
     except zmq.ZMQError as error:
+        if error.errno == zmq.EADDRNOTAVAIL:
+            raise SupervisorError(
+                "the address that [fleet] listen names is none of this machine's: name one that it has. That of a"
+                " Hyper-V host on its VMs' switch is made by: tzar host init"
+            ) from error
         if error.errno != zmq.EADDRINUSE:
             raise
         if chosen:

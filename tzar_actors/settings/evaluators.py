@@ -5,7 +5,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -18,6 +18,10 @@ __all__ = ["CommandEvaluator", "Evaluator", "InlineEvaluator", "PythonEvaluator"
 _PLACEHOLDER = re.compile(r"\{(genome|result|seed|params\.[^{}]+)\}")
 _STRAY = re.compile(r"\{([\w.]*)\}")
 _PLACEHOLDERS = ("genome", "result", "seed", "params.NAME")
+
+_GUESTS = (
+    "With a Hyper-V host it is one of the guests, as it stands; there a relative one begins at the agent's folder."
+)
 
 
 def _names_a_program(argv: tuple[str, ...]) -> tuple[str, ...]:
@@ -61,7 +65,7 @@ class _Evaluator(Section):
             values["exit_codes"] = {str(code): fitness for code, fitness in values["exit_codes"].items()}
         return values
 
-    def beneath(self, folder: Path) -> "_Evaluator":
+    def beneath(self, folder: Path) -> Self:
         """The same with its relative paths taken from `folder`."""
         changed: dict[str, Any] = {}
         if path := getattr(self, "path", None):
@@ -76,7 +80,9 @@ class PythonEvaluator(_Evaluator):
 
     kind: Literal["python"] = Field(default="python", description="A Python function in a process of its own.")
     target: Target
-    path: tuple[Text, ...] = Field(default=(".",), description="Folders to import from, besides Python's own.")
+    path: tuple[Text, ...] = Field(
+        default=(".",), description=f"Folders to import from, besides Python's own. {_GUESTS}"
+    )
     ready_timeout_s: Seconds = Field(
         default=60.0, description="Seconds that the process may take until it is ready to play."
     )
@@ -91,7 +97,7 @@ class WorkerEvaluator(_Evaluator):
     argv: Argv = Field(description="The program and its arguments.", examples=[["python", "worker.py"]])
     cwd: Text | None = Field(
         default=None,
-        description="Folder that it is started in. Without it: a fresh one for each process.",
+        description=f"Folder that it is started in. Without it: a fresh one for each process. {_GUESTS}",
         examples=["game"],
     )
     env: dict[str, str] = Field(default_factory=dict, description="Environment variables, besides the agent's own.")
@@ -111,7 +117,7 @@ class CommandEvaluator(_Evaluator):
     )
     cwd: Text | None = Field(
         default=None,
-        description="Folder that it is started in. Without it: a fresh one for each process.",
+        description=f"Folder that it is started in. Without it: a fresh one for each process. {_GUESTS}",
         examples=["game"],
     )
     env: dict[str, str] = Field(default_factory=dict, description="Environment variables, besides the agent's own.")
@@ -166,7 +172,9 @@ class InlineEvaluator(_Evaluator):
         default="inline", description="A Python function in the agent's own process, for benches."
     )
     target: Target
-    path: tuple[Text, ...] = Field(default=(".",), description="Folders to import from, besides Python's own.")
+    path: tuple[Text, ...] = Field(
+        default=(".",), description=f"Folders to import from, besides Python's own. {_GUESTS}"
+    )
 
 
 Evaluator: TypeAlias = Annotated[

@@ -126,6 +126,11 @@ class HyperVHost(Section):
     boot_timeout_s: Seconds = Field(
         default=300.0, description="Seconds from a VM's start until its agent must have taken its identity."
     )
+    stop_timeout_s: Seconds = Field(
+        default=60.0,
+        description="Seconds that a guest which is asked to shut down is given; then its VM is turned off. One that"
+        " does not answer at all is turned off at once.",
+    )
     checkpoint: Text | None = Field(
         default=None,
         description="Name of a checkpoint that each VM gets at its first boot, with its memory, before its first"

@@ -42,17 +42,22 @@ def with_evaluator(settings: Settings, evaluator: str, path: Sequence[Path | str
         settings: what the evaluator is put into, in place of the one they may have.
         evaluator: "module:function".
         path: folders to import it from, relative to the current one; not used when they had a Python evaluator already.
+            Guests with a file system of their own look in the agent's folder too.
 
     Raises:
         ConfigError: `evaluator` has another form.
     """
     before = settings.evaluator
-    values: dict[str, Any] = {"path": [str(entry) for entry in path]}
+    entries = [str(entry) for entry in path]
+    if settings.has_guest_paths:
+        entries = list(dict.fromkeys([*entries, "."]))
+    values: dict[str, Any] = {"path": entries}
     if before is not None:
         kept = set(PythonEvaluator.model_fields) if isinstance(before, PythonEvaluator) else _LIMITS
         values |= before.model_dump(mode="json", include=kept)
     values |= {"kind": "python", "target": evaluator}
-    changed = Settings.from_mapping({"evaluator": values}, source="launch(evaluator=...)").evaluator
+    hosts = [host.model_dump() for host in settings.hosts]  # they say where its folders are
+    changed = Settings.from_mapping({"evaluator": values, "hosts": hosts}, source="launch(evaluator=...)").evaluator
     return settings.model_copy(update={"evaluator": changed})
 
 

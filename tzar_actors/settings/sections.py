@@ -154,8 +154,8 @@ class Recovery(Section):
     call_timeout_s: Seconds = Field(
         default=60.0,
         description="Seconds after which a driver's call that is not answered is given up. A removal has twice as long,"
-        " a creation five times, a question half; a start has the longest boot_timeout_s more, and what asks a VM to"
-        " stop 10 s.",
+        " a creation five times, a question half; a start has the longest boot_timeout_s more, and what"
+        " asks a VM to stop the longest stop_timeout_s of the hosts, or 10 s where all are local.",
     )
     probation_s: Seconds = Field(
         default=600.0,

@@ -40,6 +40,11 @@ class Settings(Section):
         """The file of the log of events, absolute."""
         return (self.log.file or self.state_dir / "events.jsonl").absolute()
 
+    @property
+    def has_guest_paths(self) -> bool:
+        """Whether the evaluator's folders are meant in guests, which have a file system of their own."""
+        return any(host.driver == "hyperv" for host in self.hosts)
+
     @classmethod
     def from_mapping(
         cls, mapping: Mapping[str, Any], *, folder: Path | None = None, source: str = "the configuration"
@@ -52,7 +57,8 @@ class Settings(Section):
             source: what an error calls the configuration: its file's name.
 
         Returns:
-            Settings whose paths are all absolute, so that `model_dump(mode="json")` of it means the same anywhere.
+            Settings whose paths of this machine are absolute, so that `model_dump(mode="json")` of it means the same
+            anywhere.
 
         Raises:
             ConfigError: it names everything that is wrong, a line each.
@@ -87,11 +93,16 @@ class Settings(Section):
         return self.model_copy(
             update={
                 "fleet": self.fleet.model_copy(update={"state_dir": state_dir}),
-                "evaluator": self.evaluator and self.evaluator.beneath(folder),
+                "evaluator": self._evaluator_beneath(folder),
                 "hosts": tuple(_host_beneath(folder, host) for host in self.hosts),
                 "log": self.log.model_copy(update={"file": log_file}),
             }
         )
+
+    def _evaluator_beneath(self, folder: Path) -> Evaluator | None:
+        if self.has_guest_paths or self.evaluator is None:
+            return self.evaluator
+        return self.evaluator.beneath(folder)
 
 
 def _host_beneath(folder: Path, host: Host) -> Host:

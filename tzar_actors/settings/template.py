@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from tzar_actors.settings.complaints import allowed
 from tzar_actors.settings.evaluators import Evaluator
+from tzar_actors.settings.hyperv_host import HyperVHost
 from tzar_actors.settings.section import fields_in_order
 from tzar_actors.settings.sections import Host
 from tzar_actors.settings.settings import Settings
@@ -24,18 +25,34 @@ DRIVERS = tuple(name for name in get_args(Host.model_fields["driver"].annotation
 SCHEMA_NAME = "tzar.schema.json"
 
 _TARGET = "my_game:play"
+# Guests of a Hyper-V host reach no loopback address; and its firewall lets them in on ports that are known before.
+_OF_FLEET: dict[str, dict[str, Any]] = {
+    "hyperv": {"listen": HyperVHost.model_fields["host_address"].default, "port": 5555, "blob_port": 5556}
+}
+_WHERE_IT_LISTENS = {
+    "hyperv": (
+        "It listens on the Hyper-V host's own address on the VMs' switch (hosts.hyperv.host_address), for a supervisor"
+        " that runs on that host; `tzar host init` makes the address, and lets the guests in on these two ports. For"
+        ' a supervisor on another machine: listen = "0.0.0.0" here, and below in [[hosts]] advertise, in'
+        " [hosts.hyperv] address and nat = true."
+    )
+}
 
 
 def configuration_toml(driver: str = "local") -> str:
     """A configuration with one host of `driver`, every setting in it with its default and what it allows.
 
-    The evaluator, which has no default, is the Python function `my_game:play`: the one thing to change.
+    The evaluator, which has no default, is the Python function `my_game:play`: the one thing to change. With a driver
+    whose guests reach no loopback address, the supervisor listens where they do.
     """
     defaults = Settings()
     lines = [
         f"#:schema {SCHEMA_NAME}",
-        "# A fleet's configuration. Every value here is the default, but for the evaluator's target; what is left out",
-        "# stays at its default. A line that begins with # is a setting that is not there by default, with an example.",
+        *_comment(
+            "A fleet's configuration. Every value here is the default, but for the evaluator's target"
+            f"{_except(driver)}; what is left out stays at its default. A line that begins with # is a setting that is"
+            " not there by default, with an example."
+        ),
         "# Relative paths begin at the folder of this file. Check it with: tzar config check FILE",
     ]
     for name, field in Settings.model_fields.items():
@@ -48,8 +65,11 @@ def configuration_toml(driver: str = "local") -> str:
             lines += ["", *_comment(Host.model_fields[driver].description or ""), f"[hosts.{driver}]"]
             lines += _values(type(getattr(host, driver)), getattr(host, driver))
         else:
-            section = getattr(defaults, name)
-            lines += [*_comment(field.description or ""), f"[{name}]", *_values(type(section), section)]
+            section, description = getattr(defaults, name), field.description or ""
+            if name == "fleet" and driver in _OF_FLEET:
+                section = section.model_copy(update=_OF_FLEET[driver])
+                description += f" {_WHERE_IT_LISTENS[driver]}"
+            lines += [*_comment(description), f"[{name}]", *_values(type(section), section)]
     return "\n".join(lines) + "\n"
 
 
@@ -64,6 +84,11 @@ def evaluator_models() -> tuple[type[BaseModel], ...]:
     """The models of `[evaluator]`, one for each kind."""
     models: tuple[type[BaseModel], ...] = get_args(get_args(Evaluator)[0])
     return models
+
+
+def _except(driver: str) -> str:
+    *others, last = _OF_FLEET.get(driver, {}) or [""]
+    return f" and for {', '.join(others)} and {last}" if last else ""
 
 
 def _evaluators() -> Iterator[str]:

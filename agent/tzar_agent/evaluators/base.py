@@ -68,12 +68,14 @@ class Place:
     Args:
         fleet: the fleet's id, for the marks.
         vm: the VM's name, for the marks.
+        home: the agent's folder, where relative paths of evaluators begin.
         work: the folder in which each evaluator process gets a folder of its own.
         post: takes a signal from any thread to the loop.
     """
 
     fleet: str
     vm: str
+    home: Path
     work: Path
     post: Callable[[object], None]
     _counter: "itertools.count[int]" = field(default_factory=itertools.count)

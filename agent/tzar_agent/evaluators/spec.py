@@ -36,12 +36,12 @@ def make_evaluator(packed: bytes, place: Place) -> Evaluator:
         raise SpecError("evaluator: a map is needed")
     match spec.get("kind"):
         case "inline":
-            return Inline(_target(spec), _texts(spec, "path", []))
+            return Inline(_target(spec), _path(spec, place))
         case "python":
             child = [sys.executable, "-X", "utf8", "-P", "-m", "tzar_agent.child", _target(spec)]
-            return Worker(place, child + _texts(spec, "path", []), None, {}, _ready_timeout(spec))
+            return Worker(place, child + _path(spec, place), None, {}, _ready_timeout(spec))
         case "worker":
-            return Worker(place, _argv(spec), _cwd(spec), _env(spec), _ready_timeout(spec))
+            return Worker(place, _argv(spec), _cwd(spec, place), _env(spec), _ready_timeout(spec))
         case "command":
             argv = _argv(spec)
             for part in argv:
@@ -51,7 +51,7 @@ def make_evaluator(packed: bytes, place: Place) -> Evaluator:
             return Command(
                 place,
                 argv,
-                _cwd(spec),
+                _cwd(spec, place),
                 _env(spec),
                 _score_key(spec),
                 _exit_codes(spec),
@@ -75,6 +75,10 @@ def _argv(spec: Mapping[str, Any]) -> list[str]:
     return argv
 
 
+def _path(spec: Mapping[str, Any], place: Place) -> list[str]:
+    return [str(place.home / entry) for entry in _texts(spec, "path", [])]
+
+
 def _texts(spec: Mapping[str, Any], key: str, default: list[str]) -> list[str]:
     return _list(spec, key, str, default)
 
@@ -86,11 +90,11 @@ def _list(spec: Mapping[str, Any], key: str, cls: type[Value], default: list[Val
     return value
 
 
-def _cwd(spec: Mapping[str, Any]) -> str | None:
+def _cwd(spec: Mapping[str, Any], place: Place) -> str | None:
     value = spec.get("cwd")
     if value is not None and not isinstance(value, str):
         raise SpecError(f"evaluator.cwd: a folder or null is needed, not {value!r}")
-    return value
+    return None if value is None else str(place.home / value)
 
 
 def _env(spec: Mapping[str, Any]) -> dict[str, str]:

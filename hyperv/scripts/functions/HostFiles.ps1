@@ -73,3 +73,34 @@ function Remove-TzarHostFile {
     Remove-TzarEmptyFolder -Path $upload
     Remove-TzarEmptyFolder -Path $upload.Substring(0, $upload.LastIndexOf('\'))
 }
+
+function Clear-TzarUpload {
+    <#
+    .SYNOPSIS
+    Removes what pushes that were ended in the middle left in the fleet's upload folder. Puts out Path, Length of each.
+
+    .DESCRIPTION
+    Only files that nobody has written to for -OlderThanSeconds: a push that goes on writes, or is done sooner.
+    #>
+    [CmdletBinding(SupportsShouldProcess)]
+    param(
+        [Parameter(Mandatory)] [ValidatePattern('^[0-9a-f]{32}$')] [string] $Fleet,
+        [Parameter(Mandatory)] [string] $Folder,
+        [ValidateRange(1, 31536000)] [double] $OlderThanSeconds = 600
+    )
+    $ErrorActionPreference = 'Stop'
+    $ConfirmPreference = 'None'
+    Assert-TzarPath -Path $Folder -What 'The folder'
+    $fleetFolder = Get-TzarFleetFolder -Folder $Folder -Fleet $Fleet
+    $upload = "$fleetFolder\_upload"
+    if (-not (Test-Path -LiteralPath $upload -PathType Container)) { return }
+    $before = [datetime]::UtcNow.AddSeconds(-$OlderThanSeconds)
+    foreach ($file in @(Get-ChildItem -LiteralPath $upload -File -Force -ErrorAction Stop | Where-Object { $_.LastWriteTimeUtc -lt $before })) {
+        if (-not $PSCmdlet.ShouldProcess($file.FullName, 'remove')) { continue }
+        Remove-Item -LiteralPath $file.FullName -Force -ErrorAction Stop
+        [pscustomobject]@{ Path = $file.FullName; Length = [long] $file.Length }
+    }
+    if ($WhatIfPreference) { return }
+    Remove-TzarEmptyFolder -Path $upload
+    Remove-TzarEmptyFolder -Path $fleetFolder
+}

@@ -87,13 +87,13 @@ function New-TzarCheck {
 function Invoke-TzarCheck {
     <#
     .SYNOPSIS
-    A check that is in order when this does not throw. Our own errors hold their cure already.
+    A check that is in order when this does not throw. Our own errors hold their cure already, but for those of -CureOf.
     #>
-    param([string] $Name, [string] $Wanted, [string] $Cure, [scriptblock] $Check)
+    param([string] $Name, [string] $Wanted, [string] $Cure, [string] $CureOf, [scriptblock] $Check)
     try { New-TzarCheck -Name $Name -Ok $true -Found "$(& $Check)" -Wanted $Wanted -Cure '' }
     catch {
         $found = ($_.Exception.Message -replace '\s+', ' ').Trim()
-        New-TzarCheck -Name $Name -Ok $false -Found $found -Wanted $Wanted -Cure $(if ($Cure) { $Cure } else { 'As said there.' })
+        New-TzarCheck -Name $Name -Ok $false -Found $found -Wanted $Wanted -Cure $(if ($Cure -and (-not $CureOf -or "$($_.FullyQualifiedErrorId)" -like "$CureOf*")) { $Cure } else { 'As said there.' })
     }
 }
 
@@ -160,11 +160,20 @@ function Test-TzarNetwork {
     The switch, the host's address on it, the firewall, and NAT where guests need it.
     #>
     param([string] $SwitchName, [string] $HostAddress, [int] $PrefixLength, [switch] $NeedsNat, [int] $Port, [int] $BlobPort)
-    $cure = "Initialize-TzarHost -SwitchName '$SwitchName'"
+    $cure = ".\Initialize-TzarHost.ps1 -SwitchName '$($SwitchName -replace "'", "''")'"
+    if ($HostAddress) { $cure += " -HostAddress $HostAddress -PrefixLength $PrefixLength" }
+    if ($Port) { $cure += " -Port $Port" }
+    if ($BlobPort) { $cure += " -BlobPort $BlobPort" }
+    if ($NeedsNat) { $cure += ' -Nat' }
     $seen = @{ Type = ''; Adapter = $null }
-    Invoke-TzarCheck -Name 'switch' -Wanted "a switch '$SwitchName'" -Cure '' -Check {
-        Assert-TzarSwitch -SwitchName $SwitchName
-        $seen.Type = "$(@(Hyper-V\Get-VMSwitch -ErrorAction Stop | Where-Object { $_.Name -eq $SwitchName })[0].SwitchType)"
+    Invoke-TzarCheck -Name 'switch' -Wanted "a switch '$SwitchName'" -Cure $cure -CureOf TzarNoSwitch -Check {
+        $switches = @(Hyper-V\Get-VMSwitch -ErrorAction Stop)
+        $ours = @($switches | Where-Object { Test-TzarSameName $_.Name $SwitchName -IgnoreCase })
+        if (-not $ours.Count) {
+            $others = if ($switches.Count) { ' of that name; there are: ' + (@($switches | ForEach-Object { "'$($_.Name)'" }) -join ', ') }
+            throw (New-TzarError -Id TzarNoSwitch -Category ObjectNotFound -Target $SwitchName -Message "there is none$others")
+        }
+        $seen.Type = "$($ours[0].SwitchType)"
         $seen.Adapter = Find-TzarSwitchAdapter -SwitchName $SwitchName
         $seen.Type
     }
@@ -176,10 +185,10 @@ function Test-TzarNetwork {
     $has = @(if ($seen.Adapter) { Get-TzarAddress -Adapter $seen.Adapter | ForEach-Object { "$($_.IPAddress)/$($_.PrefixLength)" } })
     if ($HostAddress) {
         $wanted = "$HostAddress/$PrefixLength"
-        New-TzarCheck -Name 'address' -Ok ($has -contains $wanted) -Found ($has -join ', ') -Wanted $wanted -Cure "$cure -HostAddress $HostAddress -PrefixLength $PrefixLength"
+        New-TzarCheck -Name 'address' -Ok ($has -contains $wanted) -Found ($has -join ', ') -Wanted $wanted -Cure $cure
     }
     if ($NeedsNat) {
-        Invoke-TzarCheck -Name 'nat' -Wanted 'NAT for the guests, since the supervisor is not on this host' -Cure "$cure -Nat" -Check {
+        Invoke-TzarCheck -Name 'nat' -Wanted 'NAT for the guests, since the supervisor is not on this host' -Cure $cure -Check {
             $networks = @(Get-NetNat -ErrorAction Stop | ForEach-Object { $_.InternalIPInterfaceAddressPrefix })
             $network = if ($HostAddress) { Get-TzarNetwork -Address $HostAddress -PrefixLength $PrefixLength } else { '' }
             if (-not $networks.Count -or ($network -and $network -notin $networks)) { throw (New-TzarError -Id TzarNoNat -Message "NAT of: $($networks -join ', ')") }

@@ -93,6 +93,25 @@ def test_a_file_is_pushed_in_pieces_and_its_hash_is_right_there(guest):
     assert not any("_upload" in one for one in guest.files())
 
 
+def test_what_pushes_that_were_killed_left_is_removed_and_nothing_else(guest):
+    old, new = (upload(guest, name, b"abc") for name in ("old.bin", "new.bin"))
+    other = old.replace(guest.fleet, "0" * 32)
+    guest.run(f"$null = New-Item -ItemType File -Force -Path '{other}', '{guest.folder}\\{guest.fleet}\\a file'")
+    age = "ForEach-Object { $_.LastWriteTimeUtc = [datetime]::UtcNow.AddHours(-1) }"
+    guest.run(f"Get-ChildItem -LiteralPath '{guest.folder}' -Recurse -File | Where-Object Name -ne new.bin | {age}")
+    before = guest.files()
+    place = {"Fleet": guest.fleet, "Folder": guest.folder}
+    assert guest.call("Clear-TzarUpload", "-WhatIf", **place) == []
+    assert guest.files() == before
+    assert [(row["Path"], row["Length"]) for row in guest.call("Clear-TzarUpload", **place)] == [(old, 3)]
+    [gone] = set(before) - set(guest.files())
+    assert gone.endswith("old.bin")
+    assert guest.call("Clear-TzarUpload", **place) == []
+    guest.call("Remove-TzarHostFile", **place, Path=new)
+    guest.run(f"Remove-Item -Recurse -LiteralPath '{guest.folder}\\{'0' * 32}'")
+    guest.run(f"Remove-Item -LiteralPath '{guest.folder}\\{guest.fleet}\\a file'")
+
+
 def test_a_file_with_another_hash_does_not_replace_what_is_there(guest, refused):
     good, bad = b"good", b"bad"
     source = upload(guest, "x.bin", good)
@@ -150,6 +169,20 @@ def test_a_guest_is_given_its_address_and_the_time_in_one_session(guest):
         guest, "Get-NetRoute | Where-Object { $_.DestinationPrefix -eq '0.0.0.0/0' } | ForEach-Object NextHop"
     )
     assert (addresses, routes) == (["192.168.77.11"], [])
+
+
+def test_the_end_of_a_log_is_read_and_nothing_where_there_is_none(guest, refused):
+    log = b"\xff begin" + b"." * 5000 + b" the end\n"
+    source = upload(guest, "log", log)
+    path = r"C:\ProgramData\tzar agent\agent.log"
+    guest.on("Send-TzarWorkerFile", **USER, Source=source, Target=path, Sha256=hashlib.sha256(log).hexdigest())
+    (whole,) = guest.on("Get-TzarWorkerLog", **USER, Path=path)
+    assert base64.b64decode(whole["Base64"]) == log
+    (end,) = guest.on("Get-TzarWorkerLog", **USER, Path=path, LimitBytes=9)
+    assert base64.b64decode(end["Base64"]) == b" the end\n"
+    assert guest.on("Get-TzarWorkerLog", **USER, Path=r"C:\ProgramData\none.log") == []
+    with refused("TzarNoGuestSession"):
+        guest.on("Get-TzarWorkerLog", User="Administrator", Password="hunter2", Path=path)
 
 
 def test_the_screen_is_seen_in_the_size_that_was_asked_for(guest):

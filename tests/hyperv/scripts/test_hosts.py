@@ -113,7 +113,8 @@ def test_each_check_that_fails_says_what_was_found_and_the_cure(host):
     host.run("$null = New-VMSwitch -Name tzar -SwitchType Internal")
     checks = check(host, "-SupervisorIsElsewhere", **NETWORK)
     assert {name for name, one in checks.items() if one["Ok"] is False} == {"address", "nat"}
-    assert "-Nat" in checks["nat"]["Cure"]
+    script = r".\Initialize-TzarHost.ps1 -SwitchName 'tzar' -HostAddress 192.168.77.1 -PrefixLength 24"
+    assert checks["nat"]["Cure"] == f"{script} -Port 5555 -BlobPort 5556 -Nat"
     assert check(host, **NETWORK)["firewall"]["Ok"] is False
 
 
@@ -121,6 +122,7 @@ def test_a_host_without_hyper_v_is_told_so_by_every_check_that_needs_it(host):
     host.set_faults({"vmms": "stopped"})
     checks = check(host, Template=host.template, **NETWORK)
     assert {name for name, one in checks.items() if one["Ok"] is False} == {"hyper-v", "switch", "template", "memory"}
+    assert "Initialize" not in checks["switch"]["Cure"], "a switch would not help"
 
 
 def test_the_vms_that_are_there_are_among_those_that_are_asked_for(host):

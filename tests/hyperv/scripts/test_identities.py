@@ -43,6 +43,7 @@ def test_a_vm_that_is_off_has_no_guest_and_no_screen(host, refused):
     for verb, more in (
         ("Invoke-TzarWorkerCommand", USER | {"Argv": ["x"]}),
         ("Set-TzarWorkerGuest", USER),
+        ("Get-TzarWorkerLog", USER | {"Path": r"C:\x.log"}),
         ("Get-TzarWorkerScreenshot", {}),
     ):
         with refused("TzarNotRunning"):

@@ -12,6 +12,7 @@ APPROVED = {
     *(
         "Assert",
         "Checkpoint",
+        "Clear",
         "Complete",
         "ConvertTo",
         "Copy",
