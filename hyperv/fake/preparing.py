@@ -17,6 +17,7 @@ from hyperv.fake.templates import require_cloneable
 __all__ = ["initialize_host", "test_host"]
 
 _QUOTAS = {
+    "MaxEnvelopeSizekb": 500,
     "MaxShellsPerUser": 30,
     "MaxProcessesPerShell": 25,
     "MaxMemoryPerShellMB": 1024,

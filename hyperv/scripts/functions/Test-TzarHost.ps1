@@ -140,6 +140,7 @@ function Test-TzarQuota {
     #>
     param()
     foreach ($quota in @(
+            @{ Path = 'WSMan:\localhost\MaxEnvelopeSizekb'; Least = 500 }
             @{ Path = 'WSMan:\localhost\Shell\MaxShellsPerUser'; Least = 30 }
             @{ Path = 'WSMan:\localhost\Shell\MaxProcessesPerShell'; Least = 15 }
             @{ Path = 'WSMan:\localhost\Shell\MaxMemoryPerShellMB'; Least = 1024 }
