@@ -47,6 +47,7 @@ def refusal(error: HyperVError, *, verb: str, done: str, checkpoint: str = "") -
         cure=words.cure,
         busy=error.busy,
         unreachable=error.unreachable,
+        lacking=error.lacking,
         code=error.code,
         error_id=error.error_id,
         hresult=error.hresult,
