@@ -6,11 +6,12 @@ Whatever is done there is a function of `scripts/functions`, called in a lane. `
 import base64
 import contextlib
 import hashlib
+import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hyperv.boots import Heartbeats
 from hyperv.errors import HyperVError
@@ -22,7 +23,7 @@ from hyperv.plans import GuestPlan, VmPlan
 from hyperv.refusals import refusal
 from hyperv.screens import png_of
 from hyperv.sightings import Row, by_name, seen
-from tzar_actors.drivers.base import Execution, VmStatus
+from tzar_actors.drivers.base import Execution, LimitedVerb, LimitOf, VmStatus
 from tzar_actors.errors import DriverError
 from tzar_agent.protocol.identity import Identity
 
@@ -38,6 +39,7 @@ _TIDY_EACH_S = 3600.0
 _TIDY_S = 10.0
 _UPLOAD_OLD_S = 600.0  # no push lets its file lie for so long: one piece has 60 s, and the way into the guest 300 s
 _SLACK_S = 30.0  # what a call may need beyond the time that it is given to work with
+_MARGIN_S = 5.0  # what ending a PowerShell that hangs may take, and telling of it
 
 
 class HyperVDriver:
@@ -49,22 +51,34 @@ class HyperVDriver:
         lanes: to the host; the driver closes them.
         vms: how VMs are made.
         guests: how guests are reached.
+        limit_of: the seconds after which whoever asked for a verb gives it up. It ends before, so that what is told is
+            what was met, and not that nobody knows; None: nobody gives it up.
     """
 
-    def __init__(self, host: str, fleet: str, lanes: Lanes, vms: VmPlan, guests: GuestPlan) -> None:
+    def __init__(
+        self,
+        host: str,
+        fleet: str,
+        lanes: Lanes,
+        vms: VmPlan,
+        guests: GuestPlan,
+        limit_of: LimitOf | None = None,
+    ) -> None:
         self._host = host
         self._fleet = fleet
         self._lanes = lanes
         self._vms = vms
         self._uploads = vms.folder.rstrip("\\") + rf"\{fleet}\_upload"  # as HostFiles.ps1 has it
         self._plan = guests
+        self._limit_of = limit_of
         self._heartbeats = Heartbeats(host, self._rows)
         self._guests = Guests(host, fleet, lanes, guests)
         self._tidy_at = 0.0
 
     def create(self, vm: str) -> str:
         """Makes the VM as a clone of the template, off; does the rest of one that was made in part."""
-        [made] = self._call("New-TzarWorkerVM", vm, _DISKS_S, "create", "created", **self._vms.parameters())
+        timeout_s = self._within(_DISKS_S, "create")
+        [made] = self._call("New-TzarWorkerVM", vm, timeout_s, "create", "created", **self._vms.parameters())
         return str(made["Id"])
 
     def start(self, vm: str, identity: Identity) -> None:
@@ -74,22 +88,24 @@ class HyperVDriver:
             DriverError: the VM runs or is absent, or its guest did not answer or not take the identity; it is off
                 again then.
         """
-        deadline = self._boot_deadline()
-        [started] = self._call("Start-TzarWorkerVM", vm, _QUICK_S, "start", "started", Incarnation=identity.incarnation)
-        self._bring_up(vm, str(started["Id"]), identity, deadline)
+        deadline, last = self._boot_deadlines("start")
+        timeout_s, number = self._within(_QUICK_S, "kill"), identity.incarnation  # either is done at once
+        [started] = self._call("Start-TzarWorkerVM", vm, timeout_s, "start", "started", Incarnation=number)
+        self._bring_up(vm, str(started["Id"]), identity, deadline, last)
 
     def stop(self, vm: str, timeout_s: float) -> None:
         """Asks the guest to shut down; off or absent already: nothing changes."""
         timeout_s = max(0.0, timeout_s)
-        self._turn_off(vm, "stop", "stopped", timeout_s + _SLACK_S, TimeoutSeconds=timeout_s)
+        call_s = self._within(timeout_s + _SLACK_S, "stop")
+        self._turn_off(vm, "stop", "stopped", call_s, TimeoutSeconds=min(timeout_s, call_s / 2))
 
     def kill(self, vm: str) -> None:
         """Turns the VM off, as pulling the plug would; off or absent already: nothing changes."""
-        self._turn_off(vm, "kill", "killed", _KILL_S + _SLACK_S, TimeoutSeconds=_KILL_S, TurnOff=True)
+        self._kill(vm, self._within(_KILL_S + _SLACK_S, "kill"))
 
     def checkpoint(self, vm: str, name: str) -> None:
         """Saves the VM's state: of a running VM its memory too."""
-        self._call("Checkpoint-TzarWorkerVM", vm, _DISKS_S, "checkpoint", "saved", CheckpointName=name)
+        self._checkpoint(vm, name, _DISKS_S)
 
     def restore(self, vm: str, name: str, identity: Identity) -> None:
         """Puts the VM back and lets it run on from there, with a new identity and the right time.
@@ -97,20 +113,22 @@ class HyperVDriver:
         Raises:
             DriverError: there is no such checkpoint (nothing changed), or as `start` raises.
         """
+        deadline, last = self._boot_deadlines("restore")
         [restored] = self._call(
             "Restore-TzarWorkerVM",
             vm,
-            _DISKS_S,
+            min(_DISKS_S, last - time.monotonic()),
             "restore",
             "restored",
             CheckpointName=name,
             Incarnation=identity.incarnation,
         )
-        self._bring_up(vm, str(restored["Id"]), identity, self._boot_deadline())
+        self._bring_up(vm, str(restored["Id"]), identity, deadline, last)
 
     def remove(self, vm: str) -> None:
         """Removes the VM, its disks, its checkpoints, and what an earlier try left of it."""
-        self._call("Remove-TzarWorkerVM", vm, _DISKS_S, "remove", "removed", Folder=self._vms.folder)
+        timeout_s = self._within(_DISKS_S, "remove")
+        self._call("Remove-TzarWorkerVM", vm, timeout_s, "remove", "removed", Folder=self._vms.folder)
 
     def status(self) -> Mapping[str, VmStatus]:
         """What the host says of all VMs with the mark, in one call.
@@ -165,8 +183,9 @@ class HyperVDriver:
     def screenshot(self, vm: str) -> bytes:
         """What the VM's console shows, also while its guest does not answer."""
         width, height = self._vms.screen
+        timeout_s = self._within(_QUICK_S, "evidence")
         [screen] = self._call(
-            "Get-TzarWorkerScreenshot", vm, _QUICK_S, "see the screen of", "seen", Width=width, Height=height
+            "Get-TzarWorkerScreenshot", vm, timeout_s, "see the screen of", "seen", Width=width, Height=height
         )
         try:
             return png_of(int(screen["Width"]), int(screen["Height"]), screen["Rgb565"])
@@ -200,23 +219,44 @@ class HyperVDriver:
         with contextlib.suppress(DriverError):  # what was asked is known; the files may lie there for another hour
             self._lanes.status("Clear-TzarUpload", given, _TIDY_S)
 
-    def _bring_up(self, vm: str, machine_id: str, identity: Identity, deadline: float) -> None:
-        """Waits for the guest and gives it what it needs; it is off again when that fails."""
+    def _bring_up(self, vm: str, machine_id: str, identity: Identity, deadline: float, last: float) -> None:
+        """Waits for the guest and gives it what it needs; it is off again when that fails.
+
+        Nothing is begun after `deadline`, and what was begun before has ended at `last`, both monotonic seconds.
+        """
         is_up = False
         try:
             row = self._heartbeats.wait(vm, deadline)
             name = self._plan.checkpoint
             if name and name not in (checkpoint["Name"] for checkpoint in row["Checkpoints"]):
-                self.checkpoint(vm, name)
-            self._guests.bring_up(vm, machine_id, identity, deadline)
+                self._checkpoint(vm, name, min(_DISKS_S, last - time.monotonic()))
+            self._guests.bring_up(vm, machine_id, identity, deadline, last)
             is_up = True
         finally:
             if not is_up:
                 with contextlib.suppress(DriverError):  # the first one is told; the next status shows that it runs
-                    self.kill(vm)
+                    rest_s = last + (last - deadline) - time.monotonic()
+                    self._kill(vm, min(_KILL_S + _SLACK_S, max(1.0, rest_s)))
 
-    def _boot_deadline(self) -> float:
-        return time.monotonic() + self._plan.boot_timeout_s
+    def _checkpoint(self, vm: str, name: str, timeout_s: float) -> None:
+        self._call("Checkpoint-TzarWorkerVM", vm, timeout_s, "checkpoint", "saved", CheckpointName=name)
+
+    def _kill(self, vm: str, timeout_s: float) -> None:
+        own_s = min(_KILL_S, timeout_s / 2)
+        self._turn_off(vm, "kill", "killed", timeout_s, TimeoutSeconds=own_s, TurnOff=True)
+
+    def _within(self, own_s: float, verb: LimitedVerb) -> float:
+        """The seconds that a verb of one call may take: its own, or as long as whoever asked waits."""
+        if self._limit_of is None:
+            return own_s
+        limit_s = self._limit_of(verb)
+        return min(own_s, limit_s - min(_MARGIN_S, limit_s / 3))
+
+    def _boot_deadlines(self, verb: Literal["start", "restore"]) -> tuple[float, float]:
+        """Until when a boot may begin something, and when what it began has ended; the rest is for turning it off."""
+        deadline = time.monotonic() + self._plan.boot_timeout_s
+        more_s = self._within(math.inf, verb) - self._plan.boot_timeout_s
+        return deadline, deadline + max(1.0, more_s / 2)
 
     def _turn_off(self, vm: str, verb: str, done: str, timeout_s: float, **given: Value) -> None:
         try:
@@ -226,7 +266,9 @@ class HyperVDriver:
                 raise
 
     def _rows(self) -> dict[str, Row]:
-        return by_name(self._lanes.status("Get-TzarWorkerVM", {"Fleet": self._fleet}, _STATUS_S))
+        return by_name(
+            self._lanes.status("Get-TzarWorkerVM", {"Fleet": self._fleet}, self._within(_STATUS_S, "status"))
+        )
 
     def _call(self, function: str, vm: str, timeout_s: float, verb: str, done: str, **given: Value) -> list[Any]:
         try:

@@ -37,12 +37,15 @@ class HyperVError(DriverError):
         cure: str = "",
         busy: bool = False,
         unreachable: bool = False,
+        lacking: bool = False,
         code: str = "",
         error_id: str = "",
         hresult: int = 0,
         said: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(f"{cmdlet}: {what}", host=host, vm=vm, cure=cure, busy=busy, unreachable=unreachable)
+        super().__init__(
+            f"{cmdlet}: {what}", host=host, vm=vm, cure=cure, busy=busy, unreachable=unreachable, lacking=lacking
+        )
         self.cmdlet = cmdlet
         self.code = code
         self.error_id = error_id
@@ -77,11 +80,13 @@ class Circumstances:
 
 
 class _Known(NamedTuple):
-    """What is known of an error: its cure, and whether it is the host that refuses for load or cannot be asked."""
+    """What is known of an error: its cure, and whether it is the host that refuses for load, cannot be asked or lacks
+    what its VMs are made of."""
 
     cure: str
     busy: bool = False
     unreachable: bool = False
+    lacking: bool = False
 
 
 _MEMORY = _Known("Free memory on the host, or give its VMs less or fewer of them", busy=True)
@@ -92,11 +97,17 @@ _NO_RIGHTS = _Known(
 )
 _NO_SERVICE = _Known("Start the service on the host: Start-Service vmms", unreachable=True)
 
+_NOT_CLONEABLE = _Known("It is tried again, and works once the template is as it should be", lacking=True)
+
 _BY_CODE = {
     "TzarNotEnoughMemory": _MEMORY,
     "TzarNotEnoughDisk": _DISK,
     "TzarNoRights": _NO_RIGHTS,
     "TzarNoService": _NO_SERVICE,
+    "TzarNoSwitch": _Known("It is tried again, and works once the switch is there: tzar host init", lacking=True),
+    "TzarTemplateHasCheckpoints": _NOT_CLONEABLE,
+    "TzarTemplateMissing": _NOT_CLONEABLE,
+    "TzarTemplateWritable": _NOT_CLONEABLE,
 }
 
 _BY_HRESULT = {
@@ -104,7 +115,9 @@ _BY_HRESULT = {
     0x800705AA: _MEMORY,  # insufficient system resources
     0x80070070: _DISK,
     0x80070020: _Known(
-        "Find out what holds the file (a backup, a virus scanner, another VM), and exclude the folder there"
+        "It is tried again. If it lasts, find out what holds the file (a backup, a virus scanner, another VM), and"
+        " exclude the folder there",
+        busy=True,
     ),
     0x80070050: _Known("A file of that name is left over there: remove it"),
     0x80070005: _Known(
@@ -159,6 +172,7 @@ def failure_of_lane(about: Circumstances, verdict: Verdict, text: str) -> HyperV
         cure=known.cure,
         busy=known.busy,
         unreachable=known.unreachable,
+        lacking=known.lacking,
     )
 
 
@@ -177,6 +191,7 @@ def failure_of_call(about: Circumstances, reply: Reply, secrets: tuple[str, ...]
         cure=known.cure,
         busy=known.busy,
         unreachable=known.unreachable,
+        lacking=known.lacking,
         code=code,
         error_id=scrub(error_id, secrets),
         hresult=hresult,

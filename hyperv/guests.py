@@ -1,6 +1,6 @@
 """Into running guests without network: what each boot brings them, and calls that need an account there."""
 
-import functools
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -63,14 +63,15 @@ class Guests:
             timeout_s,
         )
 
-    def bring_up(self, vm: str, machine_id: str, identity: Identity, deadline: float) -> None:
+    def bring_up(self, vm: str, machine_id: str, identity: Identity, deadline: float, last: float = math.inf) -> None:
         """Gives a guest that answers its identity, its address and the right time.
 
         Args:
             vm: the VM, running.
             machine_id: Hyper-V's id of it, which the identity then names.
             identity: whom it is to be.
-            deadline: monotonic seconds.
+            deadline: monotonic seconds, after which nothing more is tried.
+            last: monotonic seconds, at which what was begun before that has ended.
 
         Raises:
             DriverError: it could not be given one of them, or its agent did not take the identity in time.
@@ -78,10 +79,13 @@ class Guests:
         path = rf"{self._plan.home}\identity.json"
         document = Secret(replace(identity, machine_id=machine_id).to_json())
         delivery: Mapping[str, Value] = {"Fleet": self._fleet, "Name": vm, "Document": document, "Target": path}
-        copy = functools.partial(self._lanes.call, "Copy-TzarIdentity", delivery, _CALL_S)
+
+        def copy() -> list[Any]:
+            return self._lanes.call("Copy-TzarIdentity", delivery, self._call_s(last))
+
         self._patiently(copy, "TzarNoHeartbeat", deadline, *_COPY_PAUSES_S)
         # Its agent may have said hello by now; it is given no game before this has ended.
-        is_there = self._set_up(vm, deadline, {"FromHostClock": True, "TestPath": path, **self._address(vm)})
+        is_there = self._set_up(vm, deadline, last, {"FromHostClock": True, "TestPath": path, **self._address(vm)})
         while is_there:
             if self._clock() >= deadline:
                 raise DriverError(
@@ -91,13 +95,19 @@ class Guests:
                     cure=f"Look there whether tzar-agent runs, with the home {self._plan.home}, and at its agent.log",
                 )
             self._pause(_LOOK_S)
-            is_there = self._set_up(vm, deadline, {"TestPath": path})
+            is_there = self._set_up(vm, deadline, last, {"TestPath": path})
 
-    def _set_up(self, vm: str, deadline: float, given: dict[str, Value]) -> bool:
+    def _set_up(self, vm: str, deadline: float, last: float, given: dict[str, Value]) -> bool:
         """Whether the file that is asked about is there, once what is given was done."""
-        call = functools.partial(self.call, "Set-TzarWorkerGuest", vm, _CALL_S, **given)
+
+        def call() -> list[Any]:
+            return self.call("Set-TzarWorkerGuest", vm, self._call_s(last), **given)
+
         [answer] = self._patiently(call, "TzarNoGuestSession", deadline, *_SESSION_PAUSES_S)
         return bool(answer["PathExists"])
+
+    def _call_s(self, last: float) -> float:
+        return min(_CALL_S, max(1.0, last - self._clock()))
 
     def _address(self, vm: str) -> dict[str, Value]:
         if self._plan.addresses is None:

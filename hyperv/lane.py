@@ -37,23 +37,35 @@ _CLOSE_S = 2.0  # seconds for ending a PowerShell that is not needed any more
 
 
 class SignInGuard:
-    """Keeps all lanes of a host from showing refused credentials again and again. Any thread may use it."""
+    """Keeps all lanes of a host from showing refused credentials again and again. Any thread may use it.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        clock: monotonic seconds.
+        account: what is shown there now; another one than that which was refused may be shown at once.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, account: Callable[[], object] = lambda: None
+    ) -> None:
         self._clock = clock
+        self._account = account
         self._lock = threading.Lock()
         self._state = SignIn()
+        self._refused: object = None
 
     def wait_s(self) -> float:
         """Seconds until they may be shown; 0: now."""
         with self._lock:
-            return self._state.wait_s(self._clock())
+            wait_s = self._state.wait_s(self._clock())
+            return wait_s if wait_s <= 0.0 or self._account() == self._refused else 0.0
 
     def note(self, trouble: Trouble | None) -> None:
         """How an attempt to reach the host ended; None: well."""
         with self._lock:
             if trouble is Trouble.DENIED:
-                self._state = self._state.denied(self._clock())
+                refused = self._account()
+                before = self._state if refused == self._refused else SignIn()
+                self._state, self._refused = before.denied(self._clock()), refused
             elif trouble is None and self._state.denials:
                 self._state = SignIn()
 

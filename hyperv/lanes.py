@@ -2,7 +2,7 @@
 
 import queue
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hyperv.errors import Circumstances, failure_of_lane
@@ -23,6 +23,7 @@ class Lanes:
         program: the functions that can be called.
         count: so many calls at a time, beside status.
         recycling: when a lane's PowerShell is replaced.
+        account: as `SignInGuard` takes it.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Lanes:
         *,
         count: int = 3,
         recycling: Recycling = Recycling(),  # noqa: B008 - a frozen value
+        account: Callable[[], object] = lambda: None,
     ) -> None:
-        guard = SignInGuard()
+        guard = SignInGuard(account=account)
         lanes = [Lane(host, opener, program, guard=guard, recycling=recycling) for _ in range(count + 1)]
         self._host = host
         self._all = tuple(lanes)

@@ -59,7 +59,15 @@ def lanes_by_winrm(
         ca_file=str(ca_file) if ca_file is not None else None,
         options=options or {},
     )
-    return Lanes(host, functools.partial(WinRmChannel, reach), Program(shipped_functions()), count=count)
+
+    def shown() -> Credentials | None:
+        try:
+            return credentials() if credentials is not None else None
+        except ConfigError:  # whoever needs them tells
+            return None
+
+    opener = functools.partial(WinRmChannel, reach)
+    return Lanes(host, opener, Program(shipped_functions()), count=count, account=shown)
 
 
 def found_credentials(name: str, file: Path | None) -> Callable[[], Credentials]:

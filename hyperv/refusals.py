@@ -16,7 +16,7 @@ class _Words(NamedTuple):
 
 _WORDS = {
     "TzarNoSuchVM": _Words("there is no such VM", "Create it"),
-    "TzarForeignVM": _Words("it was not made by this fleet: {said}", "Rename it, or remove it by hand"),
+    "TzarForeignVM": _Words("it was not made by this fleet: {said}", ""),  # what was said has the cure
     "TzarNotOff": _Words("it cannot be {done} while it runs", "Stop or kill it before"),
     "TzarNotRunning": _Words("one cannot {verb} a VM that is off", "Start it before"),
     "TzarStillRuns": _Words("it was asked to stop and still runs: {said}", "Kill it"),
@@ -47,6 +47,7 @@ def refusal(error: HyperVError, *, verb: str, done: str, checkpoint: str = "") -
         cure=words.cure,
         busy=error.busy,
         unreachable=error.unreachable,
+        lacking=error.lacking,
         code=error.code,
         error_id=error.error_id,
         hresult=error.hresult,

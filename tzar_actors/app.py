@@ -182,6 +182,7 @@ def _wire(
 ) -> Wiring:
     evaluator = require_evaluator(settings)
     recovery, heartbeat = settings.recovery, settings.heartbeat
+    call_limits = CallLimits(recovery.call_timeout_s, longest_boot_s(settings), longest_stop_s(settings))
     wiring = Wiring(
         loop=loop,
         journal=journal,
@@ -192,7 +193,7 @@ def _wire(
         fleet_id=journal.fleet,
         server_key=server_key,
         wall=time.time,
-        hosts=tuple(_hosts(settings, stack, journal.fleet, gateway.endpoint)),
+        hosts=tuple(_hosts(settings, stack, journal.fleet, gateway.endpoint, call_limits)),
         vm_limits=VmLimits(
             boot_timeout_s=recovery.boot_timeout_s,
             silence_s=heartbeat.interval_s * heartbeat.misses,
@@ -212,7 +213,7 @@ def _wire(
         burst_s=_BURST_INTERVALS * heartbeat.interval_s,
         probation_s=recovery.probation_s,
         evidence=EvidenceStore(settings.state_dir / "evidence", settings.log_file),
-        call_limits=CallLimits(recovery.call_timeout_s, longest_boot_s(settings), longest_stop_s(settings)),
+        call_limits=call_limits,
     )
     wiring.dispatcher = Dispatcher.start(wiring)
     wiring.dispatcher.tell(Restore(time.time()))
@@ -230,10 +231,12 @@ def _keep_house(settings: Settings, stack: ExitStack, wiring: Wiring, spool: Spo
     Housekeeper.start(wiring, spool, retention, lane)
 
 
-def _hosts(settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str) -> Iterator[HostWiring]:
+def _hosts(
+    settings: Settings, stack: ExitStack, fleet_id: str, endpoint: str, limits: CallLimits
+) -> Iterator[HostWiring]:
     for plan in host_plans(settings):
         host = plan.host
-        driver = make_driver(host, fleet_id, settings.state_dir)
+        driver = make_driver(host, fleet_id, settings.state_dir, limits.limit_s)
         stack.callback(driver.close)
         yield HostWiring(
             host.name,

@@ -21,6 +21,7 @@ class DriverError(TzarError):
         cure: what a person can do about it.
         busy: the host refused for load (quota, memory): wait and ask again; nothing is broken.
         unreachable: the host could not be asked at all: nothing is known of its VMs.
+        lacking: the host has not what all its VMs are made of (template, switch): it is not this VM that is broken.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class DriverError(TzarError):
         cure: str = "",
         busy: bool = False,
         unreachable: bool = False,
+        lacking: bool = False,
     ) -> None:
         place = f"VM {vm} on {host}" if vm else f"host {host}"
         super().__init__(f"{place}: {what}" + (f". {cure}" if cure else ""))
@@ -41,6 +43,12 @@ class DriverError(TzarError):
         self.cure = cure
         self.busy = busy
         self.unreachable = unreachable
+        self.lacking = lacking
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it is the host's doing alone: the VM is as it was, and the same may be asked again later."""
+        return self.busy or self.unreachable or self.lacking
 
 
 class SupervisorError(TzarError):

@@ -142,6 +142,34 @@ def test_a_trial_that_fails_opens_it_again_for_twice_as_long_and_another_vm_is_n
     assert host.step(VmFell(15.0, "b", "off")) == [ExcuseFailure("b", "off"), SetHostTimer("trial", 2.0)]
 
 
+def fail_trials(host, at, vms):
+    """Each VM in its turn is the trial and fails. What was decided of these failures, and when the last one was."""
+    judged = []
+    for vm in vms:
+        assert host.step(HostAnswered(at)) == [Admit(vm)]
+        excused, again = host.step(VmFell(at, vm, "no hello"))
+        judged.append(excused)
+        at += again.after_s
+        host.step(BootAsked(at, vm))
+    return judged, at
+
+
+def test_when_three_trials_have_failed_the_next_ones_need_more_than_a_restart():
+    judged, _ = fail_trials(an_open_host(), 12.0, "abcab")
+    needed = [False, False, False, True, True]
+    assert judged == [ExcuseFailure(vm, "no hello", more) for vm, more in zip("abcab", needed, strict=True)]
+
+
+def test_a_breaker_that_opens_anew_begins_with_restarts_again():
+    host = an_open_host()
+    _, at = fail_trials(host, 12.0, "abca")
+    assert steps(host, HostAnswered(at), VmCame(at, "b"))[-1] == Admit("a")
+    assert ExcuseFailure("c", "off") in steps(host, *fell("a", "b", "c", at=at + 10.0))
+    host.step(BootAsked(at + 11.0, "a"))
+    judged, _ = fail_trials(host, at + 20.0, "a")
+    assert judged == [ExcuseFailure("a", "no hello")]
+
+
 def test_a_trial_that_is_refused_is_no_trial():
     host = an_open_host()
     assert steps(host, HostAnswered(12.0), BootRefused(12.5, "a")) == [Admit("a"), SetHostTimer("trial", 1.0)]

@@ -104,6 +104,16 @@ def test_a_vm_that_fails_with_its_host_is_restarted_less_and_less_often_and_clim
         assert command.after_s == 1.0, "a new row of them begins"
 
 
+def test_a_vm_whose_host_came_back_and_that_restarts_do_not_bring_back_climbs_and_is_never_isolated():
+    supervision, rungs = a_supervision(limit=1), []
+    for _ in range(4):
+        supervision, (command,) = supervision.step(VmExcused(jitter=1.0, needs_more=True))
+        rungs.append(command.rung)
+    assert rungs == [Rung.RESTORE, Rung.RECREATE, Rung.RECREATE, Rung.RECREATE]
+    assert supervision.intensity.failures == ()
+    assert supervision.step(VmExcused(jitter=1.0))[1][0].rung is Rung.RESTART
+
+
 @pytest.mark.promise(5, "host faults burn nothing")
 def test_what_was_its_hosts_fault_is_taken_off_its_record():
     supervision, _ = fail(a_supervision(limit=3), [0.0, 100.0, 101.0])

@@ -19,6 +19,7 @@ from hyperv.guests import Guests
 from hyperv.messages import Secret
 from hyperv.plans import Addresses, GuestPlan, VmPlan
 from tzar_actors.actors.evidence import EvidenceStore
+from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.errors import ConfigError, DriverError
 from tzar_agent.protocol.identity import Identity
 
@@ -33,6 +34,7 @@ class ScriptedLanes:
 
     def __init__(self):
         self.calls = []
+        self.timeouts_s = {}
         self.answers = {}
         self.is_closed = False
 
@@ -42,6 +44,7 @@ class ScriptedLanes:
 
     def call(self, function, parameters, timeout_s):
         self.calls.append((function, dict(parameters)))
+        self.timeouts_s.setdefault(function, timeout_s)
         answers = self.answers.get(function, [[]])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, Exception):
@@ -94,9 +97,10 @@ def lanes():
 
 @pytest.fixture
 def make(lanes):
-    def make(**given):
+    def make(limit_of=None, **given):
         plan = {"credentials": lambda: Credentials("admin", Secret("hush")), "home": HOME, **given}
-        return HyperVDriver("hv01", FLEET, lanes, VmPlan(r"C:\t.vhdx", "C:\\vms\\", "tzar"), GuestPlan(**plan))
+        vms = VmPlan(r"C:\t.vhdx", "C:\\vms\\", "tzar")
+        return HyperVDriver("hv01", FLEET, lanes, vms, GuestPlan(**plan), limit_of)
 
     return make
 
@@ -153,6 +157,38 @@ def test_a_password_that_is_refused_is_shown_nine_times_in_five_minutes(lanes, i
         guests.bring_up("tzar-01", ID, identity, deadline=300.0)
     assert len(lanes.given("Set-TzarWorkerGuest")) == 9
     assert now[0] <= 300.0
+
+
+def test_a_verb_has_ended_when_whoever_asked_for_it_gives_it_up(lanes, make, identity):
+    limits = CallLimits(call_timeout_s=30.0, boot_timeout_s=100.0)
+    driver = make(limits.limit_s, checkpoint="parked", boot_timeout_s=100.0)
+    lanes.answer("New-TzarWorkerVM", [{"Id": ID}])
+    lanes.answer("Get-TzarWorkerVM", [row()])
+    driver.create("tzar-01")
+    driver.start("tzar-01", identity)
+    driver.restore("tzar-01", "parked", identity)
+    driver.stop("tzar-01", 10.0)
+    driver.remove("tzar-01")
+    driver.status()
+    for function, verb in {
+        "New-TzarWorkerVM": "create",
+        "Start-TzarWorkerVM": "kill",
+        "Checkpoint-TzarWorkerVM": "start",
+        "Restore-TzarWorkerVM": "restore",
+        "Stop-TzarWorkerVM": "stop",
+        "Remove-TzarWorkerVM": "remove",
+        "Get-TzarWorkerVM": "status",
+    }.items():
+        assert lanes.timeouts_s[function] <= limits.limit_s(verb) - 5.0, function
+        assert lanes.timeouts_s[function] > limits.limit_s(verb) / 2, function
+
+
+def test_a_boot_that_takes_all_its_time_leaves_some_for_turning_it_off(lanes, make, identity):
+    limits = CallLimits(call_timeout_s=30.0, boot_timeout_s=0.1)
+    lanes.answer("Get-TzarWorkerVM", [row(heartbeat="")])
+    with pytest.raises(DriverError, match="does not answer"):
+        make(limits.limit_s, boot_timeout_s=0.1).start("tzar-01", identity)
+    assert 15.0 < lanes.timeouts_s["Stop-TzarWorkerVM"] < 25.0
 
 
 @pytest.mark.parametrize(

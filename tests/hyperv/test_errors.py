@@ -46,7 +46,7 @@ def test_an_error_without_a_cmdlet_names_the_function():
             False,
             "read-only",
         ),
-        ({"message": "(0x80070020)"}, False, False, "holds the file"),
+        ({"message": "(0x80070020)"}, True, False, "holds the file"),
         ({"message": "(0xC03A000E)."}, False, False, "make the VM anew"),
         ({"message": "(0xc03a000d)"}, False, False, "put the template back"),
         ({"code": "TzarNotOff"}, False, False, ""),
@@ -56,6 +56,15 @@ def test_what_is_known_of_an_error_is_told_by_ids_and_hresults_and_not_by_its_te
     failure = error(**fields)
     assert (failure.busy, failure.unreachable) == (busy, unreachable)
     assert cure in failure.cure
+
+
+@pytest.mark.parametrize("code", ["TzarNoSwitch", "TzarTemplateMissing", "TzarTemplateWritable"])
+def test_what_all_vms_of_a_host_need_and_it_lacks_is_no_fault_of_one_of_them(code):
+    failure = error("it is not there", code=code)
+    assert failure.lacking
+    assert failure.is_refusal
+    assert "tried again" in failure.cure
+    assert not error("it has changed", code="TzarTemplateChanged").is_refusal, "that one clone is broken"
 
 
 def test_of_several_hresults_the_one_that_is_known_counts():

@@ -259,6 +259,20 @@ def test_refused_credentials_are_kept_back_on_all_lanes_of_the_host(world):
     assert call(one)["channel"] == 1
 
 
+def test_credentials_that_were_corrected_are_shown_at_once(world):
+    account = ["wrong"]
+    guard = SignInGuard(world.clock, lambda: account[0])
+    lane = make_lane(world, guard=guard)
+    world.open_troubles = [Trouble.DENIED, Trouble.DENIED]
+    for account[0] in ("wrong", "wrong too"):
+        with pytest.raises(HyperVError, match="at opening"):
+            call(lane)
+        with pytest.raises(HyperVError, match="shown to it again in 30 s"):
+            call(lane)
+    account[0] = "right"
+    assert call(lane)["channel"] == 0
+
+
 def test_a_lane_that_is_open_works_on_while_others_wait_with_their_credentials(world):
     guard = SignInGuard(world.clock)
     lane, other = (make_lane(world, guard=guard) for _ in range(2))

@@ -284,7 +284,7 @@ class FleetActor(MachineActor[None]):
 
     def _stop(self) -> None:
         self._stopping = True
-        self._leaving.update(self._supervisors)
+        self._leaving.update(vm for vm in self._supervisors if not self._was_never_there(vm))
         for supervisor in self._supervisors.values():
             supervisor.tell(SetDesired(Desired.OFF))
         for host in self._hosts:
@@ -292,6 +292,11 @@ class FleetActor(MachineActor[None]):
         self.set_timer("give up", _STOP_WITHIN_S)
         if not self._leaving:
             self.loop.stop()
+
+    def _was_never_there(self, vm: str) -> bool:
+        """It was never booted, and its host cannot say so: there is nothing to wait for."""
+        row, trouble = self._wiring.board.vms.get(vm), self._wiring.board.hosts.get(self._host_of[vm], "")
+        return row is not None and row.incarnation == 0 and trouble != ""
 
     def _give_up(self) -> None:
         left = ", ".join(sorted(self._leaving))

@@ -60,8 +60,8 @@ class HostActor(MachineActor[core.HostCommand]):
                     actor.tell(BootAdmitted())
             case core.CountFailure(vm, cause):
                 self._tell_supervisor(vm, FailureJudged(cause, is_excused=False))
-            case core.ExcuseFailure(vm, cause):
-                self._tell_supervisor(vm, FailureJudged(cause, is_excused=True))
+            case core.ExcuseFailure(vm, cause, needs_more):
+                self._tell_supervisor(vm, FailureJudged(cause, is_excused=True, needs_more=needs_more))
             case core.OpenBreaker(reason, since):
                 wiring.board.hosts[name] = reason
                 wiring.log.emit(catalogue.HostDown(name, reason))

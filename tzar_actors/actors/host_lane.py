@@ -49,7 +49,7 @@ class HostLane(pykka.ThreadingActor):
         try:
             machine_id = self._do(call)
         except DriverError as failure:
-            error, refused = str(failure), failure.busy or failure.unreachable
+            error, refused = str(failure), failure.is_refusal
         except Exception as failure:  # noqa: BLE001 - a bug in a driver must not kill the lane that all its VMs need
             error = f"the driver of {self._host} has a fault: {type(failure).__name__}: {failure}"
         return CallAnswer(call.generation, call.verb, time.monotonic() - began, machine_id, error, refused)

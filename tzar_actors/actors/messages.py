@@ -256,6 +256,7 @@ class FailureJudged:
 
     cause: str
     is_excused: bool
+    needs_more: bool = False  # restarts were tried in vain
 
 
 @value

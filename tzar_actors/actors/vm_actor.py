@@ -318,8 +318,10 @@ class VmActor(MachineActor[VmCommand]):
             draw = self._wiring.chance.draw()
             if answer.is_unanswered:
                 return self._step(CallUnanswered(now, answer.error, draw))
-            if answer.refused and answer.verb in ("start", "restore"):
-                self._host.actor.tell(BootRefused(now, self._vm))
+            if answer.refused:
+                self._row.detail = f"{answer.verb}: {answer.error}"
+                if answer.verb in ("start", "restore"):
+                    self._host.actor.tell(BootRefused(now, self._vm))
             return self._step(CallFailed(now, answer.error, answer.refused, draw))
         match answer.verb:
             case "create":

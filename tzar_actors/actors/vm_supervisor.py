@@ -102,8 +102,8 @@ class VmSupervisor(MachineActor[SuperviseCommand]):
                 self._host.actor.tell(VmFell(self.loop.now(), self._vm, cause))  # who knows whether others fail as well
             case FailureJudged(cause, False):
                 return self._step(VmFailed(self.loop.now(), self._wiring.chance.draw(), cause))
-            case FailureJudged(_, True):
-                return self._step(VmExcused(self._wiring.chance.draw()))
+            case FailureJudged(_, True, needs_more):
+                return self._step(VmExcused(self._wiring.chance.draw(), needs_more))
             case HostTrouble(since):
                 return self._step(HostFailed(since))
             case EvidenceAnswer(files, lacks):

@@ -4,7 +4,9 @@ Its breaker opens when the host cannot be asked, when too many of its driver's c
 its VMs fail at once: three at least, and half of them, within `burst_s`. Until it is closed again no failure of a VM
 there counts, neither against the VM nor against what it played. When the host answers, one VM is booted as a trial
 (half open); the first VM whose agent comes, the trial or one that was only out of reach, closes the breaker, and a
-trial that fails opens it again, for twice as long.
+trial that fails opens it again, for twice as long. From the fourth trial in a row that fails
+though the host answers, restarts do not help: each such VM is brought back by the next rung of its ladder, since what
+the host's fault has left broken may take a new disk. It is excused all the same.
 
 Boots: so many at a time, in the order in which they were asked for, each from its call to its agent's hello. A refusal
 for load holds back all further boots for a while. It is back-pressure, and no failure.
@@ -38,6 +40,7 @@ _FEWEST: Final = 3  # VMs that fail at once; two may be a coincidence
 _LOOK_BACK_S: Final = 10.0  # a host that cannot be asked has not worked for some time: it is asked every few seconds
 _FIRST_DELAY_S: Final = 1.0
 _LONGEST_DELAY_S: Final = 60.0
+_TRIALS_BY_RESTART: Final = 3
 
 HostTimer: TypeAlias = Literal["trial", "load"]
 
@@ -128,10 +131,14 @@ class CountFailure:
 
 @dataclass(frozen=True, slots=True)
 class ExcuseFailure:
-    """The VM failed with its host: it is to be restarted, and nothing is counted."""
+    """The VM failed with its host: it is to be restarted, and nothing is counted.
+
+    `needs_more`: trials before it failed as well, so something stronger than a restart is to be tried.
+    """
 
     vm: str
     cause: str
+    needs_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +191,7 @@ class Host:
         self._failures: list[tuple[float, str]] = []
         self._fallen: set[str] = set()  # with the host, and not back yet
         self._trial: str | None = None
+        self._trials_failed = 0
         self._opened_at = 0.0
         self._not_before = 0.0
         self._trial_delay_s = _FIRST_DELAY_S
@@ -253,8 +261,10 @@ class Host:
             reason = f"{len(together)} of its VMs failed within {at - since:.1f} s, the last one: {cause}"
             return [*self._open(at, reason, since), ExcuseFailure(vm, cause)]
         self._fallen.add(vm)
-        again = self._open_again(at) if was_trial else []
-        return [ExcuseFailure(vm, cause), *again]
+        if not was_trial:
+            return [ExcuseFailure(vm, cause)]
+        self._trials_failed += 1
+        return [ExcuseFailure(vm, cause, self._trials_failed > _TRIALS_BY_RESTART), *self._open_again(at)]
 
     def _refused(self, at: float, vm: str) -> list[HostCommand]:
         was_trial = vm == self._trial
@@ -272,7 +282,7 @@ class Host:
     def _open(self, at: float, reason: str, since: float) -> list[HostCommand]:
         self.state, self._opened_at, self._not_before = "open", at, at
         self._trial_delay_s = _FIRST_DELAY_S
-        self._trial = None
+        self._trial, self._trials_failed = None, 0
         return [OpenBreaker(reason, since), AskHost()]
 
     def _open_again(self, at: float) -> list[HostCommand]:

@@ -48,9 +48,13 @@ class VmFailed:
 
 @dataclass(frozen=True, slots=True)
 class VmExcused:
-    """The VM failed with its host: it is restarted, and nothing is counted. `jitter` as in `VmFailed`."""
+    """The VM failed with its host: it is restarted, and nothing is counted. `jitter` as in `VmFailed`.
+
+    `needs_more`: restarts were tried in vain, so its next rung is tried, the last one again and again.
+    """
 
     jitter: float
+    needs_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +140,13 @@ class Supervision:
                     return self, ()
                 intensity, _ = self.intensity.step(Settled())
                 return replace(self, intensity=intensity, place=0, quarantines=0, causes=(), excuses=0), ()
-            case VmExcused(jitter):
+            case VmExcused(jitter, needs_more):
                 if self.in_quarantine:
                     return self, ()
-                after = replace(self, excuses=self.excuses + 1)
-                return after, (Recover(self.rungs[0], self.intensity.delay_s(after.excuses, jitter)),)
+                place = min(self.place + 1, len(self.rungs) - 1) if needs_more else self.place
+                after = replace(self, excuses=self.excuses + 1, place=place)
+                rung = self.rungs[place if needs_more else 0]
+                return after, (Recover(rung, self.intensity.delay_s(after.excuses, jitter)),)
             case VmCame():
                 return replace(self, excuses=0), ()
             case HostFailed(since):

@@ -5,15 +5,30 @@ and retries nothing. Each is called from one thread at a time for a VM, and from
 returned within its limit (`core.call_limits`) is given up, and the next call for its VM may come while it still hangs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from tzar_agent.protocol.identity import Identity
 
-__all__ = ["Check", "Driver", "Execution", "HostSetup", "KeepsLogs", "Part", "PowerState", "VmStatus"]
+__all__ = [
+    "Check",
+    "Driver",
+    "Execution",
+    "HostSetup",
+    "KeepsLogs",
+    "LimitOf",
+    "LimitedVerb",
+    "Part",
+    "PowerState",
+    "VmStatus",
+]
+
+LimitedVerb: TypeAlias = Literal["create", "start", "restore", "stop", "kill", "remove", "status", "evidence"]
+LimitOf: TypeAlias = Callable[[LimitedVerb], float]
+"""The seconds after which a call of a verb is given up by whoever asked for it."""
 
 
 class PowerState(StrEnum):

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Final, assert_never
 
-from tzar_actors.drivers.base import Driver, HostSetup
+from tzar_actors.drivers.base import Driver, HostSetup, LimitOf
 from tzar_actors.drivers.local import LocalDriver
 from tzar_actors.drivers.setups import LocalSetup
 from tzar_actors.settings import Host, Settings
@@ -14,13 +14,14 @@ __all__ = ["make_driver", "make_setup"]
 _MIB: Final = 1024 * 1024
 
 
-def make_driver(host: Host, fleet_id: str, state_dir: Path) -> Driver:
+def make_driver(host: Host, fleet_id: str, state_dir: Path, limit_of: LimitOf | None = None) -> Driver:
     """The driver of a host.
 
     Args:
         host: its settings.
         fleet_id: the mark of the fleet.
         state_dir: where a driver that keeps its VMs on this machine puts them.
+        limit_of: when its calls are given up; None: never, a person waits for them.
 
     Raises:
         ConfigError: credentials that it needs are not there, or a library is not installed.
@@ -32,11 +33,11 @@ def make_driver(host: Host, fleet_id: str, state_dir: Path) -> Driver:
         case "hyperv-fake":
             from tzar_actors.drivers.hyperv_choice import fake_driver
 
-            return fake_driver(host, fleet_id, _fake_folder(host, state_dir))
+            return fake_driver(host, fleet_id, _fake_folder(host, state_dir), limit_of)
         case "hyperv":
             from tzar_actors.drivers.hyperv_choice import hyperv_driver
 
-            return hyperv_driver(host, fleet_id)
+            return hyperv_driver(host, fleet_id, limit_of)
         case _:
             assert_never(host.driver)
 

@@ -16,29 +16,29 @@ from hyperv.opening import found_credentials, lanes_by_winrm, lanes_here
 from hyperv.plans import Addresses, GuestPlan, VmPlan
 from hyperv.program import Program, shipped_functions
 from hyperv.setup import HyperVSetup, Listening, NetworkPlan
-from tzar_actors.drivers.base import Driver, HostSetup
+from tzar_actors.drivers.base import Driver, HostSetup, LimitOf
 from tzar_actors.settings import Host, HyperVHost
 
 __all__ = ["fake_driver", "hyperv_driver", "hyperv_setup"]
 
 
-def hyperv_driver(host: Host, fleet_id: str) -> Driver:
-    """The driver of a Hyper-V host.
+def hyperv_driver(host: Host, fleet_id: str, limit_of: LimitOf | None = None) -> Driver:
+    """The driver of a Hyper-V host. `limit_of`: when its calls are given up.
 
     Raises:
         ConfigError: credentials that it needs are not there, or a library is not installed.
     """
     given = host.hyperv
     guests = _guests(given, found_credentials(given.guest_credentials, given.credentials_file))
-    return HyperVDriver(host.name, fleet_id, _lanes(host), _vms(given), guests)
+    return HyperVDriver(host.name, fleet_id, _lanes(host), _vms(given), guests, limit_of)
 
 
-def fake_driver(host: Host, fleet_id: str, folder: Path) -> Driver:
+def fake_driver(host: Host, fleet_id: str, folder: Path, limit_of: LimitOf | None = None) -> Driver:
     """The same driver on a host that is made up, and kept in `folder`."""
     fake = _fake(host, folder)
     account = Credentials(fake.facts.guest_user, Secret(fake.facts.guest_password))
     guests = _guests(host.hyperv, lambda: account)
-    return HyperVDriver(host.name, fleet_id, _FakeLanes(host, fake), _vms(host.hyperv), guests)
+    return HyperVDriver(host.name, fleet_id, _FakeLanes(host, fake), _vms(host.hyperv), guests, limit_of)
 
 
 def hyperv_setup(host: Host, fleet_id: str, listen: str, ports: tuple[int, int], fake_folder: Path | None) -> HostSetup:
