@@ -65,11 +65,25 @@ function Get-TzarFolderSize {
     param([string] $Folder)
     $sizes = @{}
     if (-not $Folder -or -not (Test-Path -LiteralPath $Folder)) { return $sizes }
-    $start = $Folder.TrimEnd('\').Length + 1
-    # Files come and go while they are listed: a merge, a checkpoint.
-    foreach ($file in @(Get-ChildItem -LiteralPath $Folder -Recurse -File -Force -ErrorAction SilentlyContinue)) {
-        $place = $file.FullName.Substring($start).Split('\')[0]
-        $sizes[$place] = [long] $sizes[$place] + $file.Length
+    # Not Get-ChildItem: status asks this often, and it takes several times as long.
+    try {
+        foreach ($place in (Get-Item -LiteralPath $Folder -Force -ErrorAction Stop).EnumerateDirectories()) {
+            $sizes[$place.Name] = [long] 0
+            try { foreach ($file in $place.EnumerateFiles('*', 'AllDirectories')) { $sizes[$place.Name] += $file.Length } }
+            catch { Assert-TzarFolderRace -Record $_ }
+        }
     }
+    catch { Assert-TzarFolderRace -Record $_ }
     $sizes
+}
+
+function Assert-TzarFolderRace {
+    <#
+    .SYNOPSIS
+    Throws an error again unless it is that of a folder that came or went while it was listed: a merge, a checkpoint. What is known by then counts.
+    #>
+    param([Parameter(Mandatory)] [System.Management.Automation.ErrorRecord] $Record)
+    $cause = $Record.Exception.GetBaseException()
+    if ($cause -is [System.IO.IOException] -or $cause -is [System.UnauthorizedAccessException] -or $cause -is [System.Management.Automation.ItemNotFoundException]) { return }
+    throw $Record
 }

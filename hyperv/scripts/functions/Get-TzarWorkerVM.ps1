@@ -12,16 +12,16 @@ function Get-TzarWorkerVM {
         [string] $Name
     )
     $ErrorActionPreference = 'Stop'
-    $ours = @(Get-TzarMarkedVM | Where-Object {
-            $_.Mark -and $_.Mark.Fleet -ceq $Fleet -and (-not $Name -or (Test-TzarSameName $_.Mark.Name $Name))
+    $ours = @(foreach ($one in Get-TzarMarkedVM) {
+            if ($one.Mark -and $one.Mark.Fleet -ceq $Fleet -and (-not $Name -or [string]::Equals($one.Mark.Name, $Name))) { $one }
         })
     $list = Get-TzarCheckpointList -Among $ours
     $checkpoints = @{}
+    foreach ($one in $list.VMs) { $checkpoints["$($one.VM.Id)"] = New-Object -TypeName System.Collections.ArrayList }
     foreach ($checkpoint in @($list.Checkpoints | Sort-Object -Property CreationTime)) {
-        $owner = "$($checkpoint.VMId)"
-        $checkpoints[$owner] = @($checkpoints[$owner] | Where-Object { $_ }) + [pscustomobject]@{
-            Name = $checkpoint.Name; Id = "$($checkpoint.Id)"; CreatedAt = ConvertTo-TzarUnixTime -Time $checkpoint.CreationTime
-        }
+        $null = $checkpoints["$($checkpoint.VMId)"].Add([pscustomobject]@{
+                Name = $checkpoint.Name; Id = "$($checkpoint.Id)"; CreatedAt = ConvertTo-TzarUnixTime -Time $checkpoint.CreationTime
+            })
     }
     $sizes = @{}
     foreach ($one in $list.VMs) {
@@ -33,8 +33,8 @@ function Get-TzarWorkerVM {
             # A VM that people moved elsewhere has no size here: nothing but a fleet's own folder is searched.
             $sizes[$folder] = if (Test-TzarFleetFolder -Path $place -Fleet $Fleet) { Get-TzarFolderSize -Folder $folder } else { @{} }
         }
-        $notes = @("$($vm.Status)")
-        if (-not (Test-TzarSameName $vm.Name $one.Mark.Name)) { $notes += "people named it '$($vm.Name)'" }
+        $detail = "$($vm.Status)"
+        if (-not [string]::Equals($vm.Name, $one.Mark.Name)) { $detail += "; people named it '$($vm.Name)'" }
         [pscustomobject]@{
             Name                = $one.Mark.Name
             Id                  = "$($vm.Id)"
@@ -44,10 +44,10 @@ function Get-TzarWorkerVM {
             MemoryAssignedBytes = [long] $vm.MemoryAssigned
             MemoryDemandBytes   = [long] $vm.MemoryDemand
             Incarnation         = $one.Mark.Incarnation
-            Checkpoints         = @($checkpoints["$($vm.Id)"] | Where-Object { $_ })
+            Checkpoints         = @($checkpoints["$($vm.Id)"].ToArray())
             DiskBytes           = [long] $sizes[$folder][$place.Substring($cut + 1)]
             ParentPath          = $one.Mark.Parent
-            Detail              = $notes -join '; '
+            Detail              = $detail
         }
     }
 }

@@ -6,16 +6,20 @@ function Get-TzarMark {
     What the first mark in a VM's Notes says: Fleet, Name, Incarnation, Parent; nothing when there is none.
     #>
     param([string] $Notes)
-    $mark = $null
-    foreach ($line in ($Notes -split '\r?\n')) {
-        if ($null -eq $mark -and $line -cmatch '^tzar-actors fleet=([0-9a-f]{32}) vm=(.+) incarnation=([0-9]{1,9})\s*$') {
-            $mark = [pscustomobject]@{ Fleet = $Matches[1]; Name = $Matches[2]; Incarnation = [int] $Matches[3]; Parent = '' }
-        }
-        elseif ($null -ne $mark -and -not $mark.Parent -and $line -cmatch '^tzar-actors parent=(.+?)\s*$') {
-            $mark.Parent = $Matches[1]
-        }
+    $found = (Get-TzarMarkPattern).Match($Notes)
+    if ($found.Success) {
+        $parts = $found.Groups
+        [pscustomobject]@{ Fleet = $parts[1].Value; Name = $parts[2].Value; Incarnation = [int] $parts[3].Value; Parent = $parts[4].Value }
     }
-    $mark
+}
+
+function Get-TzarMarkPattern {
+    <#
+    .SYNOPSIS
+    What a mark is in Notes: fleet, name, incarnation, and the parent, which the first line of its kind after the mark's says.
+    #>
+    param()
+    [regex] '(?m)^tzar-actors fleet=([0-9a-f]{32}) vm=([^\r\n]+) incarnation=([0-9]{1,9})[^\S\n]*$(?:[\s\S]*?^tzar-actors parent=([^\r\n]+?)[^\S\n]*$)?'
 }
 
 function Format-TzarNotes {
@@ -67,8 +71,16 @@ function Get-TzarMarkedVM {
             Start-Sleep -Milliseconds 100
         }
     }
+    # As Get-TzarMark, in place: a function's call for each VM would take longer than all else of a status.
+    $pattern = Get-TzarMarkPattern
     foreach ($vm in $all) {
-        [pscustomobject]@{ VM = $vm; Mark = Get-TzarMark -Notes $vm.Notes }
+        $mark = $null
+        $found = $pattern.Match("$($vm.Notes)")
+        if ($found.Success) {
+            $parts = $found.Groups
+            $mark = [pscustomobject]@{ Fleet = $parts[1].Value; Name = $parts[2].Value; Incarnation = [int] $parts[3].Value; Parent = $parts[4].Value }
+        }
+        [pscustomobject]@{ VM = $vm; Mark = $mark }
     }
 }
 
@@ -107,15 +119,16 @@ function Select-TzarVM {
     Throws TzarForeignVM when the name is another's, and TzarTwoVMs when two bear the same mark.
     #>
     param([object[]] $Among, [Parameter(Mandatory)] [string] $Fleet, [Parameter(Mandatory)] [string] $Name)
-    $found = @($Among | Where-Object { $_.Mark -and $_.Mark.Fleet -ceq $Fleet -and (Test-TzarSameName $_.Mark.Name $Name) })
+    $found = @(foreach ($one in $Among) { if ($one.Mark -and $one.Mark.Fleet -ceq $Fleet -and [string]::Equals($one.Mark.Name, $Name)) { $one } })
     if ($found.Count -gt 1) {
         $ids = @($found | ForEach-Object { "$($_.VM.Id)" }) -join ', '
         throw (New-TzarError -Id TzarTwoVMs -Target $Name -Message (
             "Two VMs bear the mark of '$Name': $ids. One is a copy; nothing was done to either. Remove the mark from the Notes of the copy."))
     }
     if ($found.Count -eq 1) { return $found[0] }
-    $isOurs = { $_.Mark -and $_.Mark.Fleet -ceq $Fleet }
-    foreach ($other in @($Among | Where-Object { -not (& $isOurs) -and (Test-TzarSameName $_.VM.Name $Name -IgnoreCase) })) {
+    foreach ($other in $Among) {
+        if ($other.Mark -and $other.Mark.Fleet -ceq $Fleet) { continue }
+        if (-not [string]::Equals($other.VM.Name, $Name, [StringComparison]::OrdinalIgnoreCase)) { continue }
         if (Test-TzarHalfMade -One $other -Fleet $Fleet) { continue }
         $whose = if ($other.Mark) { "it bears the mark of '$($other.Mark.Name)' in fleet $($other.Mark.Fleet)" } else { 'it bears no mark' }
         throw (New-TzarError -Id TzarForeignVM -Category PermissionDenied -Target $Name -Message (
