@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tzar_actors.actors.messages import TimerRang
@@ -26,7 +27,7 @@ class MachineActor(LoopActor, Generic[Command]):
     def __init__(self, loop: Loop, journal: Journal) -> None:
         super().__init__(loop)
         self.journal = journal
-        self._timers: dict[str, tuple[object, Timer]] = {}
+        self._timers: dict[str, Timer] = {}
         self._held: list[Command] = []
 
     @abstractmethod
@@ -40,8 +41,7 @@ class MachineActor(LoopActor, Generic[Command]):
     def on_receive(self, message: Any) -> None:
         """Pykka's hook: one message."""
         if isinstance(message, TimerRang):
-            current = self._timers.get(message.name)
-            if current is None or current[0] is not message.token:
+            if self._timers.get(message.name) is not message.token:
                 return  # cancelled or set anew after it rang
             del self._timers[message.name]
         self.perform(self.decide(message))
@@ -74,19 +74,16 @@ class MachineActor(LoopActor, Generic[Command]):
     def set_timer(self, name: str, after_s: float) -> None:
         """Tells this actor `TimerRang(name)` after `after_s` seconds, in place of an earlier timer of that name."""
         self.cancel_timer(name)
-        token = object()
-        ref = self.actor_ref
+        self._timers[name] = self.loop.call_later(after_s, partial(self._ring, name))
 
-        def ring() -> None:
-            if ref.is_alive():
-                ref.tell(TimerRang(name, token))
-
-        self._timers[name] = (token, self.loop.call_later(after_s, ring))
+    def _ring(self, name: str) -> None:
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(TimerRang(name, self._timers[name]))
 
     def cancel_timer(self, name: str) -> None:
         """The timer of that name will not ring."""
         if (current := self._timers.pop(name, None)) is not None:
-            current[1].cancel()
+            current.cancel()
 
     def cancel_timers(self) -> None:
         """No timer will ring."""

@@ -262,6 +262,8 @@ class Lanes:
         return self._opened
 
     def _next_call(self) -> CallAsked | None:
+        if not self.waiting:
+            return None
         under_way = {held.call.vm for held in self.busy.values()}
         return next((call for call in self.waiting.values() if call.vm not in under_way), None)
 

@@ -1,5 +1,6 @@
 """Runs one world from its seed to its summary: what `tzar simulate` does."""
 
+import gc
 import tempfile
 import time
 from collections.abc import Callable
@@ -94,6 +95,9 @@ def simulate(plan: Plan, on_progress: Callable[[float, World], None] = lambda at
             violation = broken
         wall_s = time.perf_counter() - began
     counts = world.surroundings.counts + world.surroundings.network.counts
-    return Summary(
+    summary = Summary(
         plan, world.surroundings.now, wall_s, dict(world.laws.outcomes), dict(counts), world.lives, violation
     )
+    del world
+    gc.collect()  # the actors of a world know each other
+    return summary

@@ -342,6 +342,7 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-        gc.unfreeze()
+        gc.freeze()  # a whole day would be walked through as if it were young
         if collects:
             gc.enable()
+        gc.unfreeze()
