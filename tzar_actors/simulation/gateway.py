@@ -24,6 +24,7 @@ from tzar_actors.actors.messages import (
 from tzar_actors.client.protocol import AskPower, FromSupervisor, FromTrainer, PowerAnswer, Rejected
 from tzar_actors.gateway.keys import KeyRing
 from tzar_actors.loop import Loop, Timer
+from tzar_actors.simulation.agenda import Agenda
 from tzar_actors.simulation.journal import Doom
 from tzar_agent.protocol.messages import Control, Hello, Play, Playing, Recall, Result, ResultAck, Unwelcome, Welcome
 
@@ -124,6 +125,7 @@ class SimulatedGateway:
 
     Args:
         loop: of this life.
+        agenda: the world's.
         welcome: what an agent is told when it comes.
         silence_s: without a word until an agent is silent.
         interval_s: between two heartbeats.
@@ -133,12 +135,21 @@ class SimulatedGateway:
     """
 
     def __init__(
-        self, loop: Loop, welcome: Welcome, silence_s: float, interval_s: float, rng: Random, laws: "Laws", doom: Doom
+        self,
+        loop: Loop,
+        agenda: Agenda,
+        welcome: Welcome,
+        silence_s: float,
+        interval_s: float,
+        rng: Random,
+        laws: "Laws",
+        doom: Doom,
     ) -> None:
         self.desk = SimulatedDesk(laws)
         self.keys = KeyRing("")
         self.peers: dict[str, _Peer] = {}
         self._loop = loop
+        self._agenda = agenda
         self._welcome = welcome
         self._silence_s = silence_s
         self._interval_s = interval_s
@@ -146,7 +157,7 @@ class SimulatedGateway:
         self._laws = laws
         self._doom = doom
         self._actors: dict[str, pykka.ActorRef[Any]] = {}
-        self._is_acknowledging = False
+        self._owed: dict[str, _Peer] = {}  # to whom acknowledgements are owed
 
     # --- what actors use: see `Gateway`
 
@@ -196,9 +207,9 @@ class SimulatedGateway:
         if (peer := self.peers.get(vm)) is None:
             return
         peer.acknowledged.append(attempt)
-        if not self._is_acknowledging:
-            self._is_acknowledging = True
-            self._loop.call_later(_ACKNOWLEDGE_S, self._send_acknowledgements)
+        if not self._owed:  # no actor has to know when they go: the supervisor is not woken for it
+            self._agenda.after(_ACKNOWLEDGE_S, self._send_acknowledgements)
+        self._owed[vm] = peer
 
     # --- what connections use
 
@@ -290,9 +301,11 @@ class SimulatedGateway:
             self._tell(connection.vm, AgentQuiet(seconds))
 
     def _send_acknowledgements(self) -> None:
-        self._is_acknowledging = False
-        for peer in list(self.peers.values()):
-            if peer.acknowledged:
+        owed, self._owed = self._owed, {}
+        if self._doom.is_dead:
+            return
+        for vm, peer in owed.items():
+            if self.peers.get(vm) is peer:
                 attempts, peer.acknowledged = peer.acknowledged, []
                 peer.connection.down(ResultAck(tuple(attempts)))
 

@@ -94,6 +94,11 @@ class Guest:
         return connection is not None and connection.is_known and connection.silent_since is None and not self._is_over
 
     @property
+    def is_playing(self) -> bool:
+        """It has a game."""
+        return self._session.job is not None
+
+    @property
     def is_idle(self) -> bool:
         """It could play: it is welcome, hears the supervisor, and plays nothing."""
         return self._session.job is None and self._session.welcome is not None and self.is_sound

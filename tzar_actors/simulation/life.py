@@ -170,7 +170,14 @@ class Life:
         self.loop = _Loop(world.agenda, self._journal.commit)
         welcome = Welcome(PROTOCOL_VERSION, self.epoch, terms.interval_s, terms.misses, b"\x80", "", None, 0)
         self._gateway = SimulatedGateway(
-            self.loop, welcome, terms.interval_s * terms.misses, terms.interval_s, world.rng, laws, self.doom
+            self.loop,
+            world.agenda,
+            welcome,
+            terms.interval_s * terms.misses,
+            terms.interval_s,
+            world.rng,
+            laws,
+            self.doom,
         )
         self._log = _Log(world, laws, watch)
         care = watch.supervisor_began()

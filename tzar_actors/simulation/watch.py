@@ -142,7 +142,8 @@ class Watch:
         has_fresh = bool(self._laws.fresh)
         reached = {name for name, host in self._hosts.items() if not self._is_out_of_reach(host, now)}
         for vm, machine in self._machines.items():
-            self._look_at(vm, machine, now, has_fresh, is_reached=machine.host in reached)
+            if not self._does_well(vm, machine):
+                self._look_at(vm, machine, now, has_fresh, is_reached=machine.host in reached)
         self._look_at_the_oldest(now)
         for host in self._hosts.values():
             self._look_at_lanes(host, now)
@@ -193,6 +194,15 @@ class Watch:
     def _came_too_early(self, machine: Machine, cause: str, now: float) -> None:
         if cause == "its agent did not say hello" and now - machine.booted_at < self.limits.boot_timeout_s - 1e-6:
             self._laws.broken("a boot has its time", f"{machine.vm} was given up {now - machine.booted_at:.3f} s after")
+
+    def _does_well(self, vm: str, machine: Machine) -> bool:
+        """It plays, is heard, and has nothing that was not looked at: most VMs at most times."""
+        guest = machine.guest
+        if guest is None or not guest.is_playing or not guest.is_sound or guest.row.waits:
+            return False
+        if vm in self._idle_since or vm in self._alone_since or self._laws.by_hand.answers or vm not in self._ready:
+            return False
+        return self._looked_at.get(vm) == (self._ready[vm][1], self._laws.given_to(vm))
 
     def _look_at(self, vm: str, machine: Machine, now: float, has_fresh: bool, *, is_reached: bool) -> None:
         guest, limits = machine.guest, self.limits
