@@ -416,3 +416,15 @@ def test_a_host_without_a_fault_is_no_news_to_its_actor_and_one_with_a_fault_is(
     world.run_until(lambda: world.of(catalogue.HostDown), within_s=1.0)
     world.driver.unreachable = False
     world.run_until(lambda: world.of(catalogue.HostUp), within_s=10.0)
+
+
+def test_a_host_that_cannot_be_asked_is_told_once_for_each_reason(world):
+    world.start(vms=1)
+    world.driver.unreachable = True
+    world.run(60.0)
+    assert [event.verb for event in world.of(catalogue.DriverFailed)] == ["status"]
+    world.driver.unreachable = False
+    world.run(60.0)
+    world.driver.unreachable = True
+    world.run(60.0)
+    assert [event.verb for event in world.of(catalogue.DriverFailed)] == ["status", "status"]

@@ -1,5 +1,6 @@
 """The root: makes the VMs' supervisors, asks the hosts, and ends the fleet in good order."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ __all__ = ["FleetActor"]
 
 _ASK_EACH_S: Final = 5.0
 _TELL_ALL_EACH: Final = 60  # rounds: news that is none is told as well, should anybody have missed it
+_NUMBERS: Final = re.compile(r"[0-9.]+")  # how long somebody waited, or will: no news
 _STOP_WITHIN_S: Final = 60.0  # a host out of reach must not keep the supervisor from ending
 _GONE: Final = "gone "  # a timer's name goes on with that of the trainer; without one: with all of an earlier start
 _LOOK_EACH_S: Final = 0.1  # while it drains: whether all is played
@@ -61,6 +63,7 @@ class FleetActor(MachineActor[None]):
         self._host_of: dict[str, str] = {}
         self._hosts: dict[str, HostWiring] = {host.name: host for host in wiring.hosts}
         self._asked: dict[str, list[str | None]] = {}  # hosts that are being asked, and the VMs that asked since
+        self._errors: dict[str, str] = {}  # what each host's last answer failed for, without numbers
         self._rounds = 0
         self._told: dict[str, tuple[pykka.ActorRef[Any], VmStatus | None, bool]] = {}
         self._called_at: dict[str, float] = {}  # when a driver call of a VM ended last
@@ -203,9 +206,11 @@ class FleetActor(MachineActor[None]):
 
     def _answered(self, answer: HostAnswer) -> None:
         asked_since = self._asked.pop(answer.host)
-        if answer.vms is None:
-            self._wiring.log.emit(catalogue.DriverFailed(None, answer.host, "status", answer.error))
         error = "" if answer.vms is not None else answer.error
+        said = _NUMBERS.sub("", error)
+        if error and said != self._errors.get(answer.host):  # a host may be down for days
+            self._wiring.log.emit(catalogue.DriverFailed(None, answer.host, "status", error))
+        self._errors[answer.host] = said
         if error or self._wiring.board.hosts[answer.host]:  # that a host without a fault still works is no news
             self._hosts[answer.host].actor.tell(HostAnswered(self.loop.now(), error))
         if answer.host not in self._last or self._last[answer.host] != answer.vms:

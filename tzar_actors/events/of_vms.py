@@ -224,7 +224,10 @@ class VmRemoved:
 
 @value
 class DriverFailed:
-    """A driver's verb failed; `vm` is None when it concerned the whole host."""
+    """A driver's verb failed; `vm` is None when it concerned the whole host.
+
+    That a host cannot be asked for its status is told when it begins, and when the reason becomes another one.
+    """
 
     NAME: ClassVar[str] = "driver_failed"
     LEVEL: ClassVar[Level] = Level.WARNING
