@@ -203,6 +203,26 @@ def test_a_vm_that_waits_for_its_boot_goes_off_when_it_is_told_to(world):
     assert all(not vm.is_running for vm in world.driver.vms.values())
 
 
+def test_the_end_waits_for_no_vm_that_was_never_there_on_a_host_that_cannot_be_asked(world):
+    world.driver.unreachable = True
+    world.start(vms=2)
+    world.run_until(lambda: world.of(catalogue.HostDown), within_s=10.0)
+    world.wiring.fleet.tell(Shut("stop", "test"))
+    world.run_until(lambda: world.loop._stopping, within_s=1.0)
+
+
+def test_the_end_waits_for_a_vm_that_may_run_on_a_host_that_cannot_be_asked(world):
+    world.start(vms=2)
+    world.driver.unreachable = True
+    world.run_until(lambda: world.of(catalogue.HostDown), within_s=10.0)
+    world.wiring.fleet.tell(Shut("stop", "test"))
+    world.run(30.0)
+    assert not world.loop._stopping
+    world.driver.unreachable = False
+    world.run_until(lambda: world.loop._stopping, within_s=20.0)
+    assert all(not vm.is_running for vm in world.driver.vms.values())
+
+
 # --- quarantine and probation
 
 
