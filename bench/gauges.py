@@ -1,10 +1,11 @@
 """What a fleet has of what may leak: memory, descriptors and threads of its processes, their number, and the disk."""
 
+import os
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -130,14 +131,26 @@ def peak_mb(process: psutil.Process) -> float:
 
 
 def bytes_below(place: Path) -> int:
-    """The size of a file, or of all files in a folder, in bytes. What is removed meanwhile counts as nothing."""
+    """The size of a file, or of all files in a folder, in bytes. What is removed meanwhile counts as nothing.
+
+    A spool has many thousand files: they are gone through one by one, since a list of them would count as memory of
+    the trainer, which is this process.
+    """
     try:
         if not place.is_dir():
             return place.stat().st_size
-        entries: Sequence[Path] = list(place.iterdir())
+        with os.scandir(place) as entries:
+            return sum(map(_bytes_of, entries))
     except OSError:
         return 0
-    return sum(bytes_below(entry) for entry in entries)
+
+
+def _bytes_of(entry: "os.DirEntry[str]") -> int:
+    try:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        return bytes_below(Path(entry)) if is_folder else entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return 0
 
 
 def _descriptors(process: psutil.Process) -> int:

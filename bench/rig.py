@@ -76,6 +76,7 @@ def rig(folder: Path, vms: int, sections: dict[str, Any], *, keep: bool = False)
     Raises:
         BenchError: the VMs did not come up, or processes of the fleet were left when it had ended.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="tzar-bench-", dir=folder))
     settings = {
         **sections,
