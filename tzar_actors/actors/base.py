@@ -43,7 +43,7 @@ class MachineActor(LoopActor, Generic[Command]):
         if isinstance(message, TimerRang):
             if self._timers.get(message.name) is not message.token:
                 return  # cancelled or set anew after it rang
-            del self._timers[message.name]
+            self._timers.pop(message.name, None)
         self.perform(self.decide(message))
 
     def perform(self, commands: Iterable[Command]) -> None:
@@ -78,7 +78,7 @@ class MachineActor(LoopActor, Generic[Command]):
 
     def _ring(self, name: str) -> None:
         if self.actor_ref.is_alive():
-            self.actor_ref.tell(TimerRang(name, self._timers[name]))
+            self.actor_ref.tell(TimerRang(name, self._timers.get(name)))
 
     def cancel_timer(self, name: str) -> None:
         """The timer of that name will not ring."""

@@ -252,6 +252,9 @@ def test_what_if_changes_nothing(host):
     host.on("Checkpoint-TzarWorkerVM", CheckpointName="one")
     user = {"User": "Administrator", "Password": "Password1!"}
     upload = {"Fleet": host.fleet, "Folder": host.folder, "Path": rf"{host.folder}\{host.fleet}\_upload\x"}
+    host.call("Write-TzarHostFile", **upload, Offset=0, Base64="eA==")
+    age = "ForEach-Object { $_.LastWriteTimeUtc = [datetime]::UtcNow.AddHours(-1) }"
+    host.run(f"Get-ChildItem -LiteralPath '{upload['Path']}' | {age}")
     acts = {
         "New-TzarWorkerVM": lambda: host.make("-WhatIf", Count=4, NoStart=False),
         "Start-TzarWorkerVM": lambda: host.on("Start-TzarWorkerVM", "-WhatIf"),
@@ -275,6 +278,9 @@ def test_what_if_changes_nothing(host):
         ),
         "Write-TzarHostFile": lambda: host.call("Write-TzarHostFile", "-WhatIf", **upload, Offset=0, Base64="eA=="),
         "Remove-TzarHostFile": lambda: host.call("Remove-TzarHostFile", "-WhatIf", **upload),
+        "Clear-TzarUpload": lambda: host.call(
+            "Clear-TzarUpload", "-WhatIf", **{name: upload[name] for name in ("Fleet", "Folder")}
+        ),
         "Initialize-TzarHost": lambda: host.call(
             "Initialize-TzarHost",
             "-Nat",
