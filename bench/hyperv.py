@@ -4,13 +4,15 @@
 - `bare_ms`: the same line, echoed by a PowerShell that does nothing else, asked by pywinrm alone. `verb_ratio` is
   the first over this one. They are measured in turn, in several rounds; medians.
 - `run_ps_ms`: the same question by pywinrm's `run_ps`, which starts a PowerShell for each, as is usual.
-- `clone16_s`: 16 VMs cloned from a template, booted, and given an identity that their agents took.
+- `clone16_s`: 16 VMs cloned from a template, booted, and given an identity that their agents took, where the network
+  gives guests their addresses; `clone16_addresses_s`: where the driver does, by a session in each.
 - `idle_calls_per_min`: what a supervisor with nothing to play asks of its host.
 """
 
 import base64
 import contextlib
 import functools
+import ipaddress
 import json
 import os
 import sqlite3
@@ -38,7 +40,7 @@ sys.path[:] = [str(HERE.parent / "tests" / "hyperv"), *others, str(HERE)]
 
 from figures import Figure, table  # noqa: E402 - as above
 from lab import LAB, PASSWORD, USER, Host, WinRmServer, make_host, winrm_server  # noqa: E402 - as above
-from lab_guests import GUEST_ACCOUNT, agent_argv, install_agent  # noqa: E402 - as above
+from lab_guests import GUEST_ACCOUNT, agent_argv, disk_of, install_agent  # noqa: E402 - as above
 
 import tzar_actors  # noqa: E402 - as above
 from hyperv.credentials import Credentials  # noqa: E402 - as above
@@ -46,7 +48,7 @@ from hyperv.driver import HyperVDriver  # noqa: E402 - as above
 from hyperv.lanes import Lanes  # noqa: E402 - as above
 from hyperv.messages import Request, Secret  # noqa: E402 - as above
 from hyperv.opening import lanes_by_winrm  # noqa: E402 - as above
-from hyperv.plans import GuestPlan, VmPlan  # noqa: E402 - as above
+from hyperv.plans import Addresses, GuestPlan, VmPlan  # noqa: E402 - as above
 from tzar_actors.drivers.choice import make_driver  # noqa: E402 - as above
 from tzar_agent.protocol.identity import Identity  # noqa: E402 - as above
 
@@ -56,6 +58,8 @@ FLEET = "be" * 16
 CALLS = 40  # of each kind in a round
 RUN_PS_CALLS = 3
 VMS = 16
+DELIVERED = "ProgramData/tzar-agent/identity.json"  # on the disk of a VM
+RANGE = (ipaddress.IPv4Address("192.168.77.11"), ipaddress.IPv4Address("192.168.77.99"), 24)
 PATIENCE_S = 120.0
 FLOORS = {"verb_ratio": 2.5, "clone16_s": 15.0, "idle_calls_per_min": 12.5}
 QUESTION = Request.make("0" * 32, "Get-TzarWorkerVM", {"Fleet": FLEET}).line
@@ -81,6 +85,7 @@ def main(
         server = stack.enter_context(winrm_server(host, Path(folder)))
         found = measure_calls(server, rounds)
         found |= measure_clones(host, server, rounds)
+        found["clone16_addresses_s"] = measure_clones(host, server, 1, Addresses(*RANGE))["clone16_s"]
         found["idle_calls_per_min"] = measure_idle(host, server, Path(folder), idle_s)
     figures = [Figure(name, value, FLOORS.get(name)) for name, value in found.items()]
     Console().print(table("The Hyper-V driver in the lab", figures))
@@ -105,10 +110,12 @@ def measure_calls(server: WinRmServer, rounds: int) -> dict[str, float]:
     }
 
 
-def measure_clones(host: Host, server: WinRmServer, rounds: int) -> dict[str, float]:
-    """16 VMs from nothing until each has its identity, and a status of them; they are removed afterwards."""
+def measure_clones(
+    host: Host, server: WinRmServer, rounds: int, addresses: Addresses | None = None
+) -> dict[str, float]:
+    """16 VMs from nothing until each has taken its identity, and a status of them; they are removed afterwards."""
     user, password = GUEST_ACCOUNT
-    guests = GuestPlan(lambda: Credentials(user, Secret(password)), boot_timeout_s=PATIENCE_S)
+    guests = GuestPlan(lambda: Credentials(user, Secret(password)), addresses=addresses, boot_timeout_s=PATIENCE_S)
     plan = VmPlan(host.template or "", r"C:\tzar\vms", "tzar", memory=1024)
     lanes = open_lanes(server)
     driver = HyperVDriver("lab", FLEET, lanes, plan, guests)
@@ -117,6 +124,8 @@ def measure_clones(host: Host, server: WinRmServer, rounds: int) -> dict[str, fl
         driver.status()  # its lane is open, as that of a supervisor that has just begun is
         began = time.monotonic()
         list(pool.map(lambda vm: bring_up(driver, vm), vms))
+        delivered = [disk_of(host, vm) / DELIVERED for vm in vms]
+        until(lambda: not any(file.exists() for file in delivered), "all agents have taken their identities", 0.02)
         seconds = time.monotonic() - began
         verb = functools.partial(lanes.status, "Get-TzarWorkerVM", {"Fleet": FLEET}, PATIENCE_S)
         with_vms = statistics.median(milliseconds(verb, CALLS) for _ in range(rounds))
@@ -218,13 +227,13 @@ def milliseconds(call: Callable[[], object], count: int) -> float:
     return statistics.median(times)
 
 
-def until(holds: Callable[[], bool], what: str) -> None:
+def until(holds: Callable[[], bool], what: str, pause_s: float = 0.1) -> None:
     """Waits for a condition, with a bound."""
     deadline = time.monotonic() + PATIENCE_S
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {PATIENCE_S:g} s for this: {what}")
-        Event().wait(0.1)
+        Event().wait(pause_s)
 
 
 if __name__ == "__main__":

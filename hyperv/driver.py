@@ -82,11 +82,11 @@ class HyperVDriver:
         return str(made["Id"])
 
     def start(self, vm: str, identity: Identity) -> None:
-        """Boots the VM; ends when its guest has its address and the right time, and has taken the identity.
+        """Boots the VM; ends when its guest has the identity, and its address where that is ours to give.
 
         Raises:
-            DriverError: the VM runs or is absent, or its guest did not answer or not take the identity; it is off
-                again then.
+            DriverError: the VM runs or is absent, or its guest did not answer or was seen not to take the identity;
+                it is off again then.
         """
         deadline, last = self._boot_deadlines("start")
         timeout_s, number = self._within(_QUICK_S, "kill"), identity.incarnation  # either is done at once
@@ -123,7 +123,7 @@ class HyperVDriver:
             CheckpointName=name,
             Incarnation=identity.incarnation,
         )
-        self._bring_up(vm, str(restored["Id"]), identity, deadline, last)
+        self._bring_up(vm, str(restored["Id"]), identity, deadline, last, is_restored=True)
 
     def remove(self, vm: str) -> None:
         """Removes the VM, its disks, its checkpoints, and what an earlier try left of it."""
@@ -219,7 +219,9 @@ class HyperVDriver:
         with contextlib.suppress(DriverError):  # what was asked is known; the files may lie there for another hour
             self._lanes.status("Clear-TzarUpload", given, _TIDY_S)
 
-    def _bring_up(self, vm: str, machine_id: str, identity: Identity, deadline: float, last: float) -> None:
+    def _bring_up(
+        self, vm: str, machine_id: str, identity: Identity, deadline: float, last: float, *, is_restored: bool = False
+    ) -> None:
         """Waits for the guest and gives it what it needs; it is off again when that fails.
 
         Nothing is begun after `deadline`, and what was begun before has ended at `last`, both monotonic seconds.
@@ -230,7 +232,7 @@ class HyperVDriver:
             name = self._plan.checkpoint
             if name and name not in (checkpoint["Name"] for checkpoint in row["Checkpoints"]):
                 self._checkpoint(vm, name, min(_DISKS_S, last - time.monotonic()))
-            self._guests.bring_up(vm, machine_id, identity, deadline, last)
+            self._guests.bring_up(vm, machine_id, identity, deadline, last, is_restored=is_restored)
             is_up = True
         finally:
             if not is_up:

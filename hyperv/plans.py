@@ -118,7 +118,7 @@ class GuestPlan:
         credentials: of an administrator there; asked for at each use.
         home: the agent's folder, a path in the guest.
         addresses: None: something else gives guests theirs.
-        boot_timeout_s: seconds from a VM's start until its guest has taken the identity.
+        boot_timeout_s: seconds from a VM's start until its guest has the identity.
         checkpoint: made of each VM at its first boot, with its memory, before its first identity; "": none.
     """
 

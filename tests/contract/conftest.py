@@ -43,6 +43,8 @@ LAB_PATIENCE_S = 60.0
 class FakeSubject:
     """The fake, with programs that do what the suite's argv ask for."""
 
+    takes_within_s = 0.0
+
     def __init__(self, tmp_path: Path) -> None:
         self.fleet = "contract"
         self._tree_lives = False
@@ -112,6 +114,8 @@ class FakeSubject:
 
 class LocalSubject:
     """The local driver with an agent that does nothing but take its identity."""
+
+    takes_within_s = 0.0
 
     def __init__(self, tmp_path: Path) -> None:
         self.fleet = f"contract-{secrets.token_hex(4)}"
@@ -189,6 +193,8 @@ class LocalSubject:
 
 class HyperVFakeSubject:
     """The Hyper-V driver on a host that is made up, whose guests run the same agent as those of the lab."""
+
+    takes_within_s = 30.0
 
     def __init__(self, tmp_path: Path) -> None:
         self.fleet = secrets.token_hex(16)
@@ -305,6 +311,8 @@ function Remove-Foreign { param([string] $Name) Hyper-V\Remove-VM -Name $Name -F
 
 class HyperVSubject:
     """The Hyper-V driver on a host of the lab, whose guests run an agent that does nothing but take its identity."""
+
+    takes_within_s = 30.0
 
     def __init__(self, lab: HyperVLab, lanes: Lanes) -> None:
         self.fleet = secrets.token_hex(16)

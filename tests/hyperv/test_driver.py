@@ -27,6 +27,7 @@ FLEET = "ab" * 16
 ID = "0f0e0d0c-0000-4000-8000-000000000001"
 HOME = r"C:\agent"
 DOCUMENT = HOME + r"\identity.json"
+ADDRESSES = Addresses(ipaddress.IPv4Address("10.0.0.5"), ipaddress.IPv4Address("10.0.0.9"), 24)
 
 
 class ScriptedLanes:
@@ -85,6 +86,10 @@ def row(checkpoints=(), heartbeat="OkApplicationsHealthy", state="Running"):
     }
 
 
+def no_account():
+    raise AssertionError("nobody enters the guest")
+
+
 @pytest.fixture
 def lanes():
     lanes = ScriptedLanes()
@@ -111,15 +116,19 @@ def identity():
     return Identity(FLEET, "tzar-01", 3, "tcp://10.0.0.1:9", **keys, entropy="00" * 32, time=1.0, orphan_s=None)
 
 
-def test_a_start_boots_waits_delivers_and_looks_whether_the_identity_was_taken(lanes, make, identity):
-    make().start("tzar-01", identity)
-    assert lanes.functions() == ["Start-TzarWorkerVM", "Get-TzarWorkerVM", "Copy-TzarIdentity", "Set-TzarWorkerGuest"]
+def test_a_start_boots_waits_and_delivers_and_enters_no_guest_whose_network_gives_addresses(lanes, make, identity):
+    make(credentials=no_account).start("tzar-01", identity)
+    assert lanes.functions() == ["Start-TzarWorkerVM", "Get-TzarWorkerVM", "Copy-TzarIdentity"]
     assert lanes.given("Start-TzarWorkerVM") == [{"Fleet": FLEET, "Name": "tzar-01", "Incarnation": 3}]
     [delivered] = lanes.given("Copy-TzarIdentity")
     assert delivered["Target"] == DOCUMENT
+
+
+def test_a_start_that_gives_an_address_looks_whether_the_identity_was_taken(lanes, make, identity):
+    make(addresses=ADDRESSES).start("tzar-01", identity)
+    assert lanes.functions() == ["Start-TzarWorkerVM", "Get-TzarWorkerVM", "Copy-TzarIdentity", "Set-TzarWorkerGuest"]
     [needs] = lanes.given("Set-TzarWorkerGuest")
     assert (needs["FromHostClock"], needs["TestPath"], needs["User"]) == (True, DOCUMENT, "admin")
-    assert "Address" not in needs
 
 
 def test_the_identity_names_the_machine_and_shows_in_no_text(lanes, make, identity):
@@ -133,8 +142,7 @@ def test_the_identity_names_the_machine_and_shows_in_no_text(lanes, make, identi
 
 def test_a_guest_gets_its_address_with_the_first_call_into_it_and_not_with_the_others(lanes, make, identity):
     lanes.answer("Set-TzarWorkerGuest", [{"PathExists": True}], [{"PathExists": True}], [{"PathExists": False}])
-    guests = Addresses(ipaddress.IPv4Address("10.0.0.5"), ipaddress.IPv4Address("10.0.0.9"), 24)
-    make(addresses=guests).start("tzar-01", identity)
+    make(addresses=ADDRESSES).start("tzar-01", identity)
     first, *others = lanes.given("Set-TzarWorkerGuest")
     assert (first["Address"], first["PrefixLength"], first["Gateway"]) == ("10.0.0.5", 24, None)
     assert [sorted(other) for other in others] == [["Fleet", "Name", "Password", "TestPath", "User"]] * 2
@@ -143,7 +151,7 @@ def test_a_guest_gets_its_address_with_the_first_call_into_it_and_not_with_the_o
 def test_a_guest_that_takes_no_files_or_no_session_yet_is_asked_again(lanes, make, identity):
     lanes.answer("Copy-TzarIdentity", error("TzarNoHeartbeat"), [])
     lanes.answer("Set-TzarWorkerGuest", error("TzarNoGuestSession"), [{"PathExists": False}])
-    make().start("tzar-01", identity)
+    make(addresses=ADDRESSES).start("tzar-01", identity)
     assert [len(lanes.given(name)) for name in ("Copy-TzarIdentity", "Set-TzarWorkerGuest")] == [2, 2]
 
 
@@ -154,7 +162,7 @@ def test_a_password_that_is_refused_is_shown_nine_times_in_five_minutes(lanes, i
     wait = lambda seconds: now.__setitem__(0, now[0] + seconds)  # noqa: E731 - a clock that moves by the waits alone
     guests = Guests("hv01", FLEET, lanes, plan, clock=lambda: now[0], pause=wait)
     with pytest.raises(DriverError, match="it said so"):
-        guests.bring_up("tzar-01", ID, identity, deadline=300.0)
+        guests.bring_up("tzar-01", ID, identity, deadline=300.0, is_restored=True)
     assert len(lanes.given("Set-TzarWorkerGuest")) == 9
     assert now[0] <= 300.0
 
@@ -203,7 +211,7 @@ def test_a_boot_that_takes_all_its_time_leaves_some_for_turning_it_off(lanes, ma
 def test_a_vm_whose_boot_fails_is_turned_off_again(lanes, make, identity, function, failure, what):
     lanes.answer(function, failure)
     with pytest.raises(DriverError, match=what):
-        make(boot_timeout_s=0.3).start("tzar-01", identity)
+        make(boot_timeout_s=0.3, addresses=ADDRESSES).start("tzar-01", identity)
     assert lanes.functions()[-1] == "Stop-TzarWorkerVM"
     assert lanes.given("Stop-TzarWorkerVM")[-1]["TurnOff"] is True
 
@@ -225,11 +233,14 @@ def test_the_checkpoint_is_made_at_the_first_boot_before_the_identity_comes(lane
     assert "Checkpoint-TzarWorkerVM" not in lanes.functions()
 
 
-def test_a_restore_brings_up_the_guest_as_a_start_does(lanes, make, identity):
+def test_a_restore_brings_up_the_guest_and_sets_its_clock(lanes, make, identity):
     make().restore("tzar-01", "parked", identity)
     assert lanes.functions() == ["Restore-TzarWorkerVM", "Get-TzarWorkerVM", "Copy-TzarIdentity", "Set-TzarWorkerGuest"]
     [restored] = lanes.given("Restore-TzarWorkerVM")
     assert (restored["CheckpointName"], restored["Incarnation"]) == ("parked", 3)
+    [needs] = lanes.given("Set-TzarWorkerGuest")
+    assert needs["FromHostClock"] is True, "it has the time of the day of its checkpoint"
+    assert "Address" not in needs
 
 
 def test_a_restore_of_a_missing_checkpoint_turns_nothing_off(lanes, make, identity):
@@ -338,7 +349,7 @@ def test_guests_whose_account_is_not_to_be_found_are_an_error_with_the_vm(lanes,
         raise ConfigError("there are no credentials of guest. Set them")
 
     with pytest.raises(DriverError, match="VM tzar-01 on hv01: there are no credentials of guest"):
-        make(credentials=gone).start("tzar-01", identity)
+        make(credentials=gone, addresses=ADDRESSES).start("tzar-01", identity)
     assert lanes.functions()[-1] == "Stop-TzarWorkerVM"
 
 
