@@ -141,9 +141,16 @@ class WinRmServer:
 
     def counts(self) -> dict[str, int]:
         """Its counters, and `shells`: how many are open."""
-        with _opener().open(self.faults_url, timeout=10) as answer:
-            document = json.load(answer)
+        document = self._document()
         return {**document["counts"], "shells": document["shells"]}
+
+    def faults(self) -> dict[str, Any]:
+        """Its faults; of those that befall so many requests, how many are to come."""
+        return dict(self._document()["faults"])
+
+    def _document(self) -> dict[str, Any]:
+        with _opener().open(self.faults_url, timeout=10) as answer:
+            return dict(json.load(answer))
 
 
 @contextlib.contextmanager
