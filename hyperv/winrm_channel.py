@@ -156,9 +156,7 @@ class WinRmChannel:
     def resume(self) -> None:
         self._lines.drop()
         self._before = b"\n"  # what was being sent may have arrived in part
-        self._protocol.transport.close_session()
-        self._protocol = self._host.connect()
-        self._is_new = True
+        self._connect_anew()
 
     def close(self, timeout_s: float) -> None:
         # By a connection of its own: a thread may be waiting in the other one, which ends with the shell.
@@ -178,6 +176,7 @@ class WinRmChannel:
                     self._protocol.cleanup_command(self._shell, self._command)
         except ChannelError as error:
             if error.trouble is not Trouble.GONE:
+                self._connect_anew()
                 raise
         finally:
             try:
@@ -186,6 +185,12 @@ class WinRmChannel:
             except ChannelError as error:
                 if error.trouble is not Trouble.GONE:
                     raise
+
+    def _connect_anew(self) -> None:
+        # pywinrm goes on without encryption on a connection whose sign-in failed.
+        self._protocol.transport.close_session()
+        self._protocol = self._host.connect()
+        self._is_new = True
 
     def _remaining(self) -> float:
         return self._deadline - time.monotonic()

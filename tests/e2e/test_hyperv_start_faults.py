@@ -1,19 +1,16 @@
 """A fleet that is started while its Hyper-V host cannot be used: what is told, and that it plays once it can."""
 
 import datetime
-import ipaddress
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "hyperv"))  # tests are no package
 
+from certificates import certificate
 from lab import PASSWORD, USER, needs_lab
 from lab_fleet import Log, World, accounts, host_for_fleet, until
 from lab_guests import GUEST_ACCOUNT
@@ -93,7 +90,8 @@ def test_a_wrong_password_is_told_with_its_cure_and_the_corrected_one_is_taken_a
 
 
 def test_an_expired_certificate_is_told_with_its_cure_and_a_new_one_is_taken(make_world, tmp_path):
-    expired, valid = certificate(tmp_path / "old", -1), certificate(tmp_path / "new", 30)
+    expired = certificate(tmp_path / "old", datetime.timedelta(days=-1))
+    valid = certificate(tmp_path / "new", datetime.timedelta(days=30))
     trusted = tmp_path / "trusted.pem"
     trusted.write_bytes(expired[0].read_bytes() + valid[0].read_bytes())
     world = make_world(tls=expired)
@@ -145,29 +143,3 @@ def others_shells(world, count=3, commands=0):
             for _ in range(commands):
                 protocol.run_command(shell, "no-such-program")
         yield shells
-
-
-def certificate(folder, days):
-    """A certificate of 127.0.0.1 that signs itself and is valid for so many days, and its key, as files."""
-    folder.mkdir()
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"hv01 {folder.name}")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=30))
-        .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "server.crt", folder / "server.key"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return files

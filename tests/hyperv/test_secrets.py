@@ -2,7 +2,6 @@
 
 import datetime
 import io
-import ipaddress
 import logging
 import os
 import threading
@@ -10,9 +9,7 @@ import traceback
 
 import psutil
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificates import certificate
 from lab import PASSWORD, needs_lab, wait_until, winrm_server
 from loguru import logger
 
@@ -101,31 +98,6 @@ def test_passwords_are_in_no_command_line(transport, request, monkeypatch, tmp_p
 
 def at_work(name):
     return {"Path": Secret(rf"C:\{name}"), "Seconds": PATIENCE_S}
-
-
-def certificate(folder, valid_for):
-    """A certificate of 127.0.0.1 that signs itself, and its key, as files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hv01")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=30))
-        .not_valid_after(now + valid_for)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "server.crt", folder / "server.key"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return files
 
 
 def test_a_certificate_must_be_one_to_trust(open_lane, host, tmp_path):

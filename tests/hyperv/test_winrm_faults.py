@@ -135,6 +135,15 @@ def test_after_a_restart_of_winrm_the_next_call_opens_a_shell_anew(lane, server,
     assert (server.counts()["shells"], marks.count()) == (1, 1)
 
 
+def test_a_shell_is_deleted_though_the_host_fails_at_what_comes_before(open_lane, server):
+    lane = open_lane(server.endpoint)
+    call(lane, "Get-Nothing")
+    shells = server.counts()["shells"]
+    server.set_faults(refuse=1)  # the sign-in, after which pywinrm would go on without encryption
+    lane.close()
+    assert server.counts()["shells"] == shells - 1
+
+
 def test_a_powershell_that_was_killed_between_two_calls_is_replaced(lane, server, marks):
     server.set_faults(kill_processes=True)
     assert call(lane, "Get-Nothing") == []

@@ -1,16 +1,15 @@
 """Known bugs, put into the real core and actors by hand, each at one place, and the law that each breaks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import pytest
+from mutant import Mutant, all_of, does_nothing, holding_nothing, not_held, wrapping
+from mutants_by_hand import BY_HAND_MUTANTS
 
 from tzar_actors.actors import seeing as seeing_module
 from tzar_actors.actors.base import MachineActor
 from tzar_actors.actors.dispatcher import Dispatcher
-from tzar_actors.actors.fleet_actor import FleetActor
 from tzar_actors.actors.host_lanes import HostLanes
-from tzar_actors.actors.messages import AgentHello, AgentOverdue, TimerRang, VmIsAskedTo
+from tzar_actors.actors.messages import AgentHello, AgentOverdue, TimerRang
 from tzar_actors.actors.vm_actor import VmActor
 from tzar_actors.actors.vm_supervisor import VmSupervisor
 from tzar_actors.actors.wiring import Wiring
@@ -26,63 +25,11 @@ from tzar_actors.core.queue import GameQueue
 from tzar_actors.core.records import EvaluationRecord
 from tzar_actors.core.restart import Failed, GiveUp, Restart, RestartIntensity
 from tzar_actors.core.room import Room
-from tzar_actors.core.supervise import Recover, VmFailed
-from tzar_actors.core.vm import Vm
-from tzar_actors.core.vm_events import DesiredSet
+from tzar_actors.core.supervise import Recover
 from tzar_actors.core.vm_orders import VmOrders
-from tzar_actors.core.vm_table import Desired
 from tzar_actors.journal.journal import Journal
 from tzar_actors.simulation.disk import SimulatedReserve
 from tzar_actors.simulation.faults import Faults
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One bug, and the world in which it shows.
-
-    Args:
-        put_in: puts the bug in.
-        law: the short name of the law that it breaks.
-        faults: of the world.
-        vms: of its fleet.
-        minutes: that it runs.
-        seeds: that are tried; one of them must show the bug.
-        is_short: games last milliseconds, and orders go ahead.
-    """
-
-    put_in: Callable[[pytest.MonkeyPatch], None]
-    law: str
-    faults: Faults = field(default_factory=Faults)
-    vms: int = 4
-    minutes: float = 30.0
-    seeds: tuple[int, ...] = (1, 2, 3)
-    is_short: bool = False
-
-
-def not_held(*commands):
-    def put_in(patch):
-        for command in commands:
-            assert command.HELD, f"{command} is held no more: this mutant has no place"
-            patch.setattr(command, "HELD", False)
-
-    return put_in
-
-
-def wrapping(owner, name, make):
-    """Replaces `owner.name` by what `make` makes of it."""
-
-    def put_in(patch):
-        patch.setattr(owner, name, make(getattr(owner, name)))
-
-    return put_in
-
-
-def all_of(*puts):
-    def put_in(patch):
-        for put in puts:
-            put(patch)
-
-    return put_in
 
 
 def excusing(*beginnings):
@@ -185,23 +132,8 @@ def without_question(original):
     return submitted
 
 
-def does_nothing(original):
-    return lambda self, *arguments: None
-
-
 def knows_no_answer(original):
     return lambda self, key: None
-
-
-def holding_nothing(original):
-    def method(self, *arguments):
-        hold, self.loop.hold = self.loop.hold, lambda release: release()
-        try:
-            original(self, *arguments)
-        finally:
-            self.loop.hold = hold
-
-    return method
 
 
 def a_crash_is_a_zero(original):
@@ -296,62 +228,6 @@ def there_is_room_always(original):
     return lambda self, *, needs_spool: None
 
 
-def nobody_is_held(original):
-    return lambda self: {vm: replace(known, is_held=False) for vm, known in original(self).items()}
-
-
-def answered_only_when_it_is_news(original):
-    def asked_to(self, trainer, asked):
-        if asked.verb != "stop" or asked.vm not in self._off_by_hand:
-            original(self, trainer, asked)
-
-    return asked_to
-
-
-def a_stop_is_a_failure(original):
-    def asked_to(self, verb):
-        failed = self._step(VmFailed(self.loop.now(), 0.5, "it was stopped")) if verb == "stop" else ()
-        return (*failed, *original(self, verb))
-
-    return asked_to
-
-
-def restarts_are_not_passed_on(original):
-    def decide(self, message):
-        return () if isinstance(message, VmIsAskedTo) and message.verb == "restart" else original(self, message)
-
-    return decide
-
-
-def successors_run(original):
-    def start_actor(self):
-        self._desired = Desired.RUNNING
-        original(self)
-
-    return start_actor
-
-
-def successors_are_not_told(original):
-    def start_actor(self):
-        self._word = None
-        original(self)
-
-    return start_actor
-
-
-def a_stop_waits_for_its_host(original):
-    def step(self, event):
-        if isinstance(event, DesiredSet):
-            self.desired = event.desired
-            self._off_was_told = False
-            return self._next()
-        return original(self, event)
-
-    return step
-
-
-BY_HAND = Faults(by_hand_h=20.0)
-STRUCK_BY_HAND = Faults(by_hand_h=20.0, struck_by_hand=0.3)
 FULL = Faults(disk_full_h=12.0)
 STRUCK = Faults(struck_ahead=0.05)
 KILLS = Faults(supervisor_kill_h=30.0)
@@ -359,6 +235,7 @@ RESETS = Faults(vm_hang_h=10.0, vm_crash_h=4.0, message_doubled=0.05)
 LATE = Faults(supervisor_kill_h=20.0, vm_crash_h=20.0, message_lost=0.05)
 
 MUTANTS = {
+    **BY_HAND_MUTANTS,
     "a result is acknowledged before its commit": Mutant(
         not_held(Acknowledge), "an acknowledged result is committed", vms=2, minutes=10.0
     ),
@@ -531,44 +408,6 @@ MUTANTS = {
         wrapping(Journal, "answer", knows_no_answer),
         "what is accepted is never refused",
         replace(FULL, trainer_death_h=60.0),
-    ),
-    "the next supervisor starts what a person stopped": Mutant(
-        wrapping(Journal, "vms", nobody_is_held), "a stop lasts", replace(BY_HAND, supervisor_kill_h=10.0)
-    ),
-    "a VmActor that takes another's place starts what a person stopped": Mutant(
-        wrapping(VmSupervisor, "_start_actor", successors_run), "a stop lasts", replace(BY_HAND, actor_bug_h=4.0)
-    ),
-    "a stop by hand counts as a failure": Mutant(
-        wrapping(VmSupervisor, "_asked_to", a_stop_is_a_failure), "a commanded stop is no failure", BY_HAND
-    ),
-    "a person is answered before the commit": Mutant(
-        wrapping(FleetActor, "_asked_to", holding_nothing), "what is answered is committed", BY_HAND
-    ),
-    "that a person stopped a VM is not journalled": Mutant(
-        wrapping(FleetActor, "keep", does_nothing), "what is answered is committed", BY_HAND
-    ),
-    "a word that changes nothing has no answer": Mutant(
-        wrapping(FleetActor, "_asked_to", answered_only_when_it_is_news), "a word has one answer", BY_HAND
-    ),
-    "a restart by hand reaches nobody": Mutant(
-        wrapping(VmSupervisor, "decide", restarts_are_not_passed_on),
-        "a person's word is done",
-        Faults(by_hand_h=2.0),
-        minutes=120.0,
-    ),
-    "a reset by hand is lost with its VmActor": Mutant(
-        wrapping(VmSupervisor, "_start_actor", successors_are_not_told),
-        "what a person is told is so",
-        STRUCK_BY_HAND,
-        minutes=60.0,
-        seeds=tuple(range(1, 9)),
-    ),
-    "a stop by hand waits until its host can be asked": Mutant(
-        wrapping(Vm, "step", a_stop_waits_for_its_host),
-        "no healthy VM waits while games do",
-        replace(BY_HAND, host_unreachable_h=6.0),
-        minutes=60.0,
-        seeds=tuple(range(1, 9)),
     ),
     "a VM that finished is not idle": Mutant(
         wrapping(Leases, "vm_finished", finished_only_when_it_counts), "no healthy VM waits while games do"
