@@ -1,9 +1,11 @@
 """What hosts say of their VMs, and what comes of a host that says nothing."""
 
+import itertools
 from types import SimpleNamespace
 
 from tzar_actors.actors.messages import SetDesired, Shut
 from tzar_actors.core.vm_table import Desired
+from tzar_actors.errors import DriverError
 from tzar_actors.events import catalogue
 
 
@@ -47,6 +49,19 @@ def test_a_host_that_cannot_be_asked_is_told_once_for_each_reason(world):
     world.driver.unreachable = True
     world.run(60.0)
     assert [event.verb for event in world.of(catalogue.DriverFailed)] == ["status", "status"]
+
+
+def test_another_reason_is_told_and_another_time_is_none(world, monkeypatch):
+    said = itertools.chain(["status 500, again in 30 s", "status 500, again in 24.5 s"], itertools.repeat("status 401"))
+
+    def status():
+        raise DriverError(next(said), host="h", unreachable=True)
+
+    world.start(vms=1)
+    monkeypatch.setattr(world.driver, "status", status)
+    world.run(60.0)
+    told = [event.error for event in world.of(catalogue.DriverFailed)]
+    assert told == ["host h: status 500, again in 30 s", "host h: status 401"]
 
 
 def test_the_end_waits_for_no_vm_that_was_never_there_on_a_host_that_cannot_be_asked(world):

@@ -43,7 +43,7 @@ __all__ = ["FleetActor"]
 
 _ASK_EACH_S: Final = 5.0
 _TELL_ALL_EACH: Final = 60  # rounds: news that is none is told as well, should anybody have missed it
-_NUMBERS: Final = re.compile(r"[0-9.]+")  # how long somebody waited, or will: no news
+_DURATIONS: Final = re.compile(r"\b\d+(\.\d+)? s\b")  # how long somebody waited, or will: no news
 _STOP_WITHIN_S: Final = 60.0  # a host out of reach must not keep the supervisor from ending
 _GONE: Final = "gone "  # a timer's name goes on with that of the trainer; without one: with all of an earlier start
 _LOOK_EACH_S: Final = 0.1  # while it drains: whether all is played
@@ -63,7 +63,7 @@ class FleetActor(MachineActor[None]):
         self._host_of: dict[str, str] = {}
         self._hosts: dict[str, HostWiring] = {host.name: host for host in wiring.hosts}
         self._asked: dict[str, list[str | None]] = {}  # hosts that are being asked, and the VMs that asked since
-        self._errors: dict[str, str] = {}  # what each host's last answer failed for, without numbers
+        self._errors: dict[str, str] = {}  # what each host's last answer failed for, without durations
         self._rounds = 0
         self._told: dict[str, tuple[pykka.ActorRef[Any], VmStatus | None, bool]] = {}
         self._called_at: dict[str, float] = {}  # when a driver call of a VM ended last
@@ -207,7 +207,7 @@ class FleetActor(MachineActor[None]):
     def _answered(self, answer: HostAnswer) -> None:
         asked_since = self._asked.pop(answer.host)
         error = "" if answer.vms is not None else answer.error
-        said = _NUMBERS.sub("", error)
+        said = _DURATIONS.sub("", error)
         if error and said != self._errors.get(answer.host):  # a host may be down for days
             self._wiring.log.emit(catalogue.DriverFailed(None, answer.host, "status", error))
         self._errors[answer.host] = said

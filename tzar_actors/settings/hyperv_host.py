@@ -124,7 +124,7 @@ class HyperVHost(Section):
     )
     agent_home: Text = Field(default=r"C:\ProgramData\tzar-agent", description="The agent's folder in the guests.")
     boot_timeout_s: Seconds = Field(
-        default=300.0, description="Seconds from a VM's start until its agent must have taken its identity."
+        default=300.0, description="Seconds from a VM's start until its guest must have its identity."
     )
     stop_timeout_s: Seconds = Field(
         default=60.0,
