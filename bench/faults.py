@@ -106,6 +106,7 @@ class Faults:
         self._draw = random.Random(seed)
         self._freezes_s = dict(freezes_s)
         self._spare = frozenset(spare)
+        self._killed: set[psutil.Process] = set()  # a busy machine takes its time to end them
         self._frozen: list[tuple[float, int, psutil.Process]] = []  # a heap by when each goes on
         self._failure: BaseException | None = None
         self._over = threading.Event()
@@ -160,13 +161,14 @@ class Faults:
     def _do(self, fault: Fault, now: float) -> bool:
         """Whether there was a victim."""
         frozen = {process.pid for _, _, process in self._frozen}
-        victims = [process for process in self._victims(fault.target) if process.pid not in frozen]
+        victims = [each for each in self._victims(fault.target) if each.pid not in frozen and each not in self._killed]
         if not victims:
             return False
         victim = self._draw.choice(victims)
         try:
             if fault.what == "killed":
                 victim.kill()
+                self._killed.add(victim)
             else:
                 victim.suspend()
                 seconds = self._draw.uniform(*self._freezes_s[fault.target])

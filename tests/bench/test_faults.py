@@ -86,6 +86,22 @@ def test_who_is_killed_is_counted_and_nobody_else_is_touched(fleet, start):
     assert evaluator.poll() is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there, an ended process leaves the table at once")
+def test_who_was_killed_and_still_stands_in_the_process_table_is_not_killed_again(fleet, start, monkeypatch):
+    process = start(**{FLEET_MARK: fleet, VM_MARK: "vm-1"})
+    looks = []
+
+    def agents(fleet, vm=None):
+        looks.append(psutil.Process(process.pid).status())
+        return [psutil.Process(process.pid)]
+
+    monkeypatch.setattr(faults, "agents", agents)
+    killed = Fault("agent", "killed")
+    with doing(fleet, killed) as done:  # nobody waits for the process, so it stays in the table
+        assert within(PATIENCE_S, lambda: looks.count(psutil.STATUS_ZOMBIE) >= 3)
+    assert done.done == Counter({killed: 1})
+
+
 def test_what_is_frozen_goes_on_later_and_at_the_end_at_the_latest(fleet, start):
     agent = psutil.Process(start(**{FLEET_MARK: fleet, VM_MARK: "vm-1"}).pid)
     frozen = Fault("agent", "frozen")
