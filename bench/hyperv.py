@@ -34,10 +34,11 @@ import zmq
 from rich.console import Console
 from winrm.protocol import Protocol
 
-# The lab is the tests' own. This folder goes last: in it, this file has the name of the package.
+# The lab is the tests' own. This folder goes last, also behind the package's own, which is on no path where it is
+# installed to be edited: in this folder, this file has the name of the package.
 HERE = Path(__file__).resolve().parent
 others = [entry for entry in sys.path if Path(entry).resolve() != HERE]
-sys.path[:] = [str(HERE.parent / "tests" / "hyperv"), *others, str(HERE)]
+sys.path[:] = [str(HERE.parent / "tests" / "hyperv"), *others, str(HERE.parent), str(HERE)]
 
 from figures import Figure, table  # noqa: E402 - as above
 from lab import LAB, PASSWORD, USER, Host, WinRmServer, make_host, winrm_server  # noqa: E402 - as above
