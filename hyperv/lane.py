@@ -56,11 +56,18 @@ class SignInGuard:
     def wait_s(self) -> float:
         """Seconds until they may be shown; 0: now."""
         with self._lock:
-            wait_s = self._state.wait_s(self._clock())
-            return wait_s if wait_s <= 0.0 or self._account() == self._refused else 0.0
+            return self._wait_s()
+
+    def claim(self) -> float:
+        """As `wait_s`; and after a refusal, whoever is told 0 is the only one until they are due again."""
+        with self._lock:
+            wait_s = self._wait_s()
+            if wait_s <= 0.0:
+                self._state = self._state.claimed(self._clock())
+            return wait_s
 
     def note(self, trouble: Trouble | None) -> None:
-        """How an attempt to reach the host ended; None: well."""
+        """How showing them ended; None: well. What goes on by a connection that had signed in before says nothing."""
         with self._lock:
             if trouble is Trouble.DENIED:
                 refused = self._account()
@@ -68,6 +75,10 @@ class SignInGuard:
                 self._state, self._refused = before.denied(self._clock()), refused
             elif trouble is None and self._state.denials:
                 self._state = SignIn()
+
+    def _wait_s(self) -> float:
+        wait_s = self._state.wait_s(self._clock())
+        return wait_s if wait_s <= 0.0 or self._account() == self._refused else 0.0
 
 
 class Lane:
@@ -133,12 +144,15 @@ class Lane:
         return list(outcome.value)
 
     def close(self) -> None:
-        """Ends the PowerShell. A call that is on its way fails."""
+        """Ends the PowerShell. A call that is on its way fails.
+
+        Where the host refuses the credentials, or is out of reach, it ends it itself when that has idled for a while.
+        """
         self._closed.set()
         for channel in (self._channel, *self._retired):
             if channel is not None:
-                with contextlib.suppress(ChannelError):  # out of reach: the host ends it when it has idled for a while
-                    channel.close(_CLOSE_S)
+                with contextlib.suppress(ChannelError):
+                    self._close(channel, _CLOSE_S)
 
     def _carry_out(self, about: Circumstances, parameters: Mapping[str, Value], deadline: float) -> Reply | HyperVError:
         try:
@@ -158,7 +172,6 @@ class Lane:
         while True:
             asked, outcome = self._ask(request, asked)
             if isinstance(outcome, Reply):
-                self._guard.note(None)
                 return outcome
             self._is_cut = self._is_cut or outcome.trouble in _CUTTING
             asked, decision = decide(asked, outcome.trouble, self._clock())
@@ -173,13 +186,14 @@ class Lane:
                     assert_never(decision)
 
     def _ask(self, request: Request, asked: Asked) -> tuple[Asked, Reply | ChannelError]:
-        needs_sign_in = self._channel is None or self._is_cut
-        if needs_sign_in and (wait_s := self._guard.wait_s()) > 0.0:
-            text = f"the host refused the credentials; they are shown to it again in {wait_s:.0f} s"
-            return asked, ChannelError(Trouble.DENIED, text)
+        signs_in = self._channel is None or self._is_cut
+        if signs_in and (wait_s := self._guard.claim()) > 0.0:
+            return asked, _kept_back(wait_s)
         try:
             channel = self._ready(asked)
             channel.send(request.line, asked.deadline - self._clock())
+            if signs_in:
+                self._guard.note(None)
         except ChannelError as error:
             self._guard.note(error.trouble)
             # After a broken connection nobody knows whether it arrived; what was refused did not.
@@ -219,7 +233,8 @@ class Lane:
         # One that may have this call already is asked again, however old it is.
         if self._channel is not None and not asked.sent:
             age_s = self._clock() - self._opened_at
-            if self._recycling.is_due(age_s, self._calls, self._channel.operations):
+            is_due = self._recycling.is_due(age_s, self._calls, self._channel.operations)
+            if is_due and self._guard.wait_s() <= 0.0:  # else it is better than none
                 self._retire()
         if self._channel is None:
             self._channel = self._open(asked.deadline)
@@ -235,6 +250,7 @@ class Lane:
     def _open(self, deadline: float) -> Channel:
         self._end_retired(deadline)
         channel = self._opener(self._program, deadline - self._clock())
+        self._guard.note(None)
         operation = uuid.uuid4().hex
         try:
             channel.send(self._program.first_line, deadline - self._clock())
@@ -243,7 +259,7 @@ class Lane:
             if reply.error is not None:
                 reason = " ".join(str(reply.error.get("message")).split())
                 raise ChannelError(Trouble.FAULT, f"its functions cannot be defined: {reason}")
-        except ChannelError:
+        except BaseException:
             self._end(channel)
             raise
         return channel
@@ -255,9 +271,19 @@ class Lane:
 
     def _end(self, channel: Channel) -> None:
         try:
-            channel.close(_CLOSE_S)
+            self._close(channel, _CLOSE_S)
         except ChannelError:  # it is tried again before the next one is opened
             self._retired.append(channel)
+
+    def _close(self, channel: Channel, timeout_s: float) -> None:
+        """Ends it, which takes a sign-in of its own."""
+        if (wait_s := self._guard.wait_s()) > 0.0:
+            raise _kept_back(wait_s)
+        try:
+            channel.close(timeout_s)
+        except ChannelError as error:
+            self._guard.note(error.trouble)
+            raise
 
     def _end_retired(self, deadline: float) -> None:
         while self._retired:
@@ -267,3 +293,8 @@ class Lane:
                 if error.trouble in _CUTTING:
                     raise
             self._retired.pop()
+
+
+def _kept_back(wait_s: float) -> ChannelError:
+    text = f"the host refused the credentials; they are shown to it again in {wait_s:.0f} s"
+    return ChannelError(Trouble.DENIED, text)

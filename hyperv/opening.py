@@ -38,7 +38,8 @@ def lanes_by_winrm(
         ConfigError: pywinrm is not installed.
     """
     try:
-        from hyperv.winrm_channel import WinRm, WinRmChannel  # only here: on the host itself nobody needs pywinrm
+        from hyperv.winrm_channel import WinRmChannel  # only here: on the host itself nobody needs pywinrm
+        from hyperv.winrm_connection import WinRm
     except ImportError as error:
         raise ConfigError(
             f'host {host}: WinRM needs pywinrm ({error}). Install it: pip install "tzar-actors[hyperv]"'

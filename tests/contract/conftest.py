@@ -402,7 +402,8 @@ def lab(tmp_path_factory):
 @pytest.fixture(scope="session")
 def lanes_by_winrm(lab, tmp_path_factory):
     with winrm_server(lab.host, tmp_path_factory.mktemp("winrm")) as server:
-        from hyperv.winrm_channel import WinRm, WinRmChannel  # without pywinrm only this is skipped
+        from hyperv.winrm_channel import WinRmChannel
+        from hyperv.winrm_connection import WinRm  # without pywinrm only this is skipped
 
         reach = WinRm(server.endpoint, lambda: Credentials(USER, Secret(PASSWORD)))
         lanes = Lanes("hv01", functools.partial(WinRmChannel, reach), lab.program, count=1)

@@ -17,7 +17,7 @@ from lab_guests import GUEST_ACCOUNT
 
 from hyperv.credentials import Credentials
 from hyperv.messages import Secret
-from hyperv.winrm_channel import WinRm
+from hyperv.winrm_connection import WinRm
 
 pytestmark = needs_lab
 

@@ -50,7 +50,7 @@ def relay(server):
 def reach():
     """How a host is reached: the lab's account, unless another is given."""
     pytest.importorskip("winrm", reason=NO_WINRM)
-    from hyperv.winrm_channel import WinRm
+    from hyperv.winrm_connection import WinRm
 
     def reach(endpoint, user=USER, password=PASSWORD, **given):
         return WinRm(endpoint, lambda: Credentials(user, Secret(password)), **given)

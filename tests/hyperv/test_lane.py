@@ -283,6 +283,55 @@ def test_a_lane_that_is_open_works_on_while_others_wait_with_their_credentials(w
     assert call(lane)["done"] == 2
 
 
+def test_a_call_by_an_old_connection_is_no_proof_of_the_credentials(world):
+    guard = SignInGuard(world.clock)
+    lane, other = (make_lane(world, guard=guard) for _ in range(2))
+    call(lane)
+    for wait_s in (30.0, 60.0, 120.0):
+        world.open_troubles = [Trouble.DENIED]
+        with pytest.raises(HyperVError, match="at opening"):
+            call(other)
+        call(lane)
+        with pytest.raises(HyperVError, match=f"shown to it again in {wait_s:.0f} s"):
+            call(other)
+        world.now += wait_s
+    call(other)
+    assert guard.wait_s() == 0.0
+
+
+def test_after_a_refusal_one_alone_shows_the_credentials_once_more(world):
+    guard = SignInGuard(world.clock)
+    assert (guard.claim(), guard.claim()) == (0.0, 0.0)
+    guard.note(Trouble.DENIED)
+    world.now += 30.0
+    assert (guard.wait_s(), guard.claim(), guard.claim()) == (0.0, 0.0, 30.0)
+    guard.note(None)
+    assert (guard.claim(), guard.claim()) == (0.0, 0.0)
+
+
+def test_credentials_that_were_refused_are_not_shown_to_end_a_powershell(world):
+    guard = SignInGuard(world.clock)
+    one, other = (make_lane(world, guard=guard) for _ in range(2))
+    call(one)
+    call(other)
+    world.opened[0].troubles["close"] = [Trouble.DENIED]
+    one.close()
+    assert guard.wait_s() == 30.0
+    other.close()
+    assert world.log[-1] == (0, "close")
+    assert world.open_now() == [0, 1]
+
+
+def test_an_old_powershell_is_kept_while_credentials_are_kept_back(world):
+    guard = SignInGuard(world.clock)
+    lane = make_lane(world, guard=guard, recycling=Recycling(max_calls=1))
+    call(lane)
+    guard.note(Trouble.DENIED)
+    assert call(lane) == {"channel": 0, "done": 2}
+    world.now += 30.0
+    assert call(lane)["channel"] == 1
+
+
 def test_a_closed_lane_ends_its_powershell_and_opens_no_other(world, lane):
     call(lane)
     lane.close()

@@ -124,7 +124,8 @@ def test_an_expired_certificate_is_told_as_that(open_lane, host, tmp_path):
 
 
 def test_credentials_that_cannot_be_found_are_told(server, program, closing):
-    from hyperv.winrm_channel import WinRm, WinRmChannel
+    from hyperv.winrm_channel import WinRmChannel
+    from hyperv.winrm_connection import WinRm
 
     def none():
         raise ConfigError("there are no credentials of hv01")

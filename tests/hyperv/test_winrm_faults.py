@@ -6,14 +6,17 @@ import threading
 import time
 
 import pytest
-from lab import NO_WINRM, needs_lab, wait_until, winrm_server
+from lab import NO_WINRM, PASSWORD, USER, needs_lab, wait_until, winrm_server
 
+from hyperv.credentials import Credentials
 from hyperv.errors import HyperVError
-from hyperv.lane import Lane
+from hyperv.lane import Lane, SignInGuard
 from hyperv.lane_rules import Recycling, Trouble
 from hyperv.lanes import Lanes
+from hyperv.messages import Secret
 
 winrm_channel = pytest.importorskip("hyperv.winrm_channel", reason=NO_WINRM)
+winrm_connection = pytest.importorskip("hyperv.winrm_connection", reason=NO_WINRM)
 pytestmark = needs_lab
 PATIENCE_S = 60.0
 
@@ -208,7 +211,7 @@ def test_a_hung_receive_ends_at_our_own_deadline(lane, server, grown):
 
 
 def test_a_call_that_takes_longer_than_a_receive_goes_on_to_its_end(lane, grown, marks, monkeypatch):
-    monkeypatch.setattr(winrm_channel, "_LONGEST_RECEIVE_S", 1)
+    monkeypatch.setattr(winrm_connection, "_LONGEST_RECEIVE_S", 1)
     assert call(lane, "Add-Mark", Path=marks.path, Seconds=2.5) == [{"Marks": 1}]
     assert grown()["operations_open"] in (2, 3)  # each Receive that ended without output
 
@@ -228,7 +231,7 @@ def test_recycling_by_calls_leaves_nothing_behind(open_lane, server, grown):
 def test_recycling_by_operations_gives_back_what_the_host_counts(open_lane, server, grown, monkeypatch, marks):
     lane = open_lane(server.endpoint, recycling=Recycling(max_operations=3))
     [before] = call(lane, "Get-Pid")
-    monkeypatch.setattr(winrm_channel, "_LONGEST_RECEIVE_S", 1)
+    monkeypatch.setattr(winrm_connection, "_LONGEST_RECEIVE_S", 1)
     call(lane, "Add-Mark", Path=marks.path, Seconds=2.5)
     assert grown()["operations_open"] >= 3
     monkeypatch.undo()
@@ -281,6 +284,25 @@ def test_a_wrong_password_is_shown_once_and_then_not_for_a_while(open_lane, serv
     assert server.counts()["requests"] == asked
 
 
+def test_a_password_that_was_changed_is_refused_once_when_a_shell_is_to_end(program, server, grown):
+    password = [PASSWORD]
+    host = winrm_connection.WinRm(server.endpoint, lambda: Credentials(USER, Secret(password[0])))
+    opener = functools.partial(winrm_channel.WinRmChannel, host)
+    guards = [SignInGuard(account=lambda: password[0]) for _ in range(2)]
+    lanes = [Lane("hv01", opener, program, guard=guard) for guard in guards]
+    call(lanes[0], "Get-Nothing")
+    before, password[0] = grown()["requests"], "not-the-password"
+    with pytest.raises(HyperVError, match="refused the credentials"):
+        call(lanes[1], "Get-Nothing")
+    one_refusal = grown()["requests"] - before
+    assert one_refusal > 0
+    lanes[0].close()
+    assert grown()["requests"] - before == 2 * one_refusal
+    password[0] = PASSWORD
+    lanes[0].close()
+    assert grown()["shells"] == 0
+
+
 def test_lanes_work_side_by_side_and_status_never_waits(reach, program, server, grown, marks, in_background):
     reached = reach(server.endpoint)
     lanes = Lanes(
@@ -304,7 +326,7 @@ def test_lanes_work_side_by_side_and_status_never_waits(reach, program, server, 
     "code", [2150858815, *range(2150859173, 2150859177), 2150859179, *range(2150859236, 2150859242)]
 )
 def test_each_quota_that_windows_has_is_back_pressure(code):
-    fault = winrm_channel.winrm.exceptions.WSManFaultError(500, "", "", "used up", wsman_fault_code=code)
-    refused = winrm_channel._refused(fault)
+    fault = winrm_connection.winrm.exceptions.WSManFaultError(500, "", "", "used up", wsman_fault_code=code)
+    refused = winrm_connection._refused(fault)
     assert refused.trouble is Trouble.BUSY
     assert f"used up (fault {code})" in refused.text
