@@ -4,24 +4,29 @@ They are never in the configuration, and what is found shows in no message, log 
 name of what they open: a host's name, or one that the configuration gives to the guests' account.
 """
 
+import contextlib
 import os
 import re
 import stat
 import subprocess
 import sys
+import threading
+import time
 import tomllib
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hyperv.messages import Secret
+from tzar_actors.drivers.environment import CREDENTIALS_PREFIX
 from tzar_actors.errors import ConfigError
 
-__all__ = ["ENVIRONMENT_PREFIX", "Credentials", "find_credentials", "without_credentials"]
+__all__ = ["Credentials", "find_credentials"]
 
-ENVIRONMENT_PREFIX = "TZAR_HYPERV_"
 _SERVICE = "tzar-actors"  # what the keyring files them under
 _ICACLS_LIMIT_S = 20.0
+_PRIVATE_FOR_S = 60.0  # so long is not asked again who can read a file: they are looked up several times a second
 # Everyone, Authenticated Users, Users, Guests, Interactive, Network: any of them is more than the owner.
 _CROWDS = ("S-1-1-0", "S-1-5-11", "S-1-5-32-545", "S-1-5-32-546", "S-1-5-4", "S-1-5-2")
 _SDDL_CROWDS = ("WD", "AU", "BU", "BG", "IU", "NU")
@@ -66,17 +71,8 @@ def find_credentials(
     return found
 
 
-def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a process that needs none of them."""
-    return {
-        key: value
-        for key, value in environment.items()
-        if not (key.startswith(ENVIRONMENT_PREFIX) and key.endswith(("_USER", "_PASSWORD")))
-    }
-
-
 def _variable(name: str) -> str:
-    return ENVIRONMENT_PREFIX + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    return CREDENTIALS_PREFIX + re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def _in_file(name: str, path: Path) -> Credentials | None:
@@ -123,7 +119,7 @@ def _in_keyring(name: str) -> Credentials | None:
 def _require_private(path: Path) -> None:
     if sys.platform == "win32":
         cure = f'icacls "{path}" /inheritance:r /grant:r "%USERNAME%:F"'
-        is_private = not _crowds_in(_acl(path))
+        is_private = _PRIVATE.is_private(path)
     else:
         cure = f"chmod 600 {path}"
         status = path.stat()
@@ -132,12 +128,35 @@ def _require_private(path: Path) -> None:
         raise ConfigError(f"others can read the file of credentials {path}. Make it yours alone: {cure}")
 
 
+class _PrivateFiles:
+    """The files that only their owner can read, as far as was asked lately. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until: dict[Path, float] = {}
+
+    def is_private(self, path: Path) -> bool:
+        with self._lock:
+            if time.monotonic() < self._until.get(path, 0.0):
+                return True
+            is_private = not _crowds_in(_acl(path))
+            if is_private:
+                self._until[path] = time.monotonic() + _PRIVATE_FOR_S
+            return is_private
+
+
+_PRIVATE = _PrivateFiles()
+
+
 def _acl(path: Path) -> str:
     """The file's access list in SDDL, as `icacls /save` writes it: names of accounts are localised, SDDL is not."""
-    saved = path.with_name(f"{path.name}.{os.getpid()}.acl")
+    saved = path.with_name(f"{path.name}.{uuid.uuid4().hex}.acl")
+    icacls = "icacls"
+    if sys.platform == "win32":  # the current folder, where others may write, is searched first
+        icacls = str(Path(os.environ["SYSTEMROOT"], "System32", "icacls.exe"))
     try:
         subprocess.run(
-            ["icacls", str(path), "/save", str(saved)],
+            [icacls, str(path), "/save", str(saved)],
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -148,7 +167,8 @@ def _acl(path: Path) -> str:
     except (OSError, subprocess.SubprocessError, UnicodeError):
         raise ConfigError(f"it cannot be found out who can read {path}: icacls failed") from None
     finally:
-        saved.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a virus scanner may have it open; it holds no secret
+            saved.unlink(missing_ok=True)
 
 
 def _crowds_in(sddl: str) -> list[str]:

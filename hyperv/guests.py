@@ -56,7 +56,7 @@ class Guests:
         try:
             account = self._plan.credentials()
         except ConfigError as error:
-            raise DriverError(str(error), host=self._host, vm=vm) from None
+            raise DriverError(str(error), host=self._host, vm=vm, lacking=True) from None
         return self._lanes.call(
             function,
             {"Fleet": self._fleet, "Name": vm, "User": account.user, "Password": account.password, **parameters},

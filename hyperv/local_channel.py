@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO
 
 from hyperv.channel import ChannelError, ended
-from hyperv.credentials import without_credentials
 from hyperv.lane_rules import Trouble
 from hyperv.messages import DamagedError, Line, Lines
 from hyperv.program import Program
+from tzar_actors.drivers.environment import without_credentials
 
 __all__ = ["LocalChannel", "find_powershell"]
 
@@ -29,6 +29,11 @@ def find_powershell() -> Path | None:
         return path if path.exists() else None
     found = shutil.which("powershell")
     return Path(found) if found else None
+
+
+def _environment() -> dict[str, str]:
+    # PowerShell 7 hands on where its own modules lie, and Windows PowerShell would load these in place of its own.
+    return {name: value for name, value in without_credentials(os.environ).items() if name.upper() != "PSMODULEPATH"}
 
 
 class LocalChannel:
@@ -54,7 +59,7 @@ class LocalChannel:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                env=without_credentials(os.environ),
+                env=_environment(),
                 creationflags=flags,
                 start_new_session=sys.platform != "win32",  # a Ctrl+C in the terminal is not for it
             )

@@ -50,7 +50,7 @@ def lanes_by_winrm(
         try:
             return credentials()
         except ConfigError as error:  # they were there when the driver was made
-            raise ChannelError(Trouble.DENIED, str(error)) from None
+            raise ChannelError(Trouble.UNUSABLE, str(error)) from None
 
     reach = WinRm(
         endpoint,

@@ -79,6 +79,8 @@ class WinRmChannel:
         while not self._received:
             if self._connection.remaining_s() <= 0.0:
                 return None
+            if self._is_over:
+                raise ChannelError(Trouble.GONE, "its PowerShell was ended")
             self._receive_some()
         return self._received.popleft()
 

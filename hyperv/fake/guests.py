@@ -14,6 +14,7 @@ from pathlib import Path, PureWindowsPath
 from hyperv.fake.machines import Booted
 from tzar_actors.drivers import processes
 from tzar_actors.drivers.base import Execution
+from tzar_actors.drivers.environment import without_credentials
 from tzar_agent.tree import FLEET_MARK, VM_MARK, end_marked
 
 __all__ = ["Guests", "locate"]
@@ -120,7 +121,7 @@ class Guests:
         return self._folder / f"{vm}.json"
 
     def _environment(self, marks: Mapping[str, str]) -> dict[str, str]:
-        return {**os.environ, **self._env, **marks}
+        return {**without_credentials(os.environ), **self._env, **marks}
 
     def _runs(self, vm: str, guest: Booted) -> bool:
         if guest.process is None:

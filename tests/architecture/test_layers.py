@@ -36,6 +36,7 @@ MAY_IMPORT = {
         "tzar_agent.protocol",
         "tzar_actors.drivers.processes",  # the fake host's guests are made as those of the local driver
         "tzar_actors.drivers.file_trees",
+        "tzar_actors.drivers.environment",  # where accounts are, children do not get them
         "tzar_agent.tree",
         "tzar_agent.machine",  # they are told which VM they stand for
     },

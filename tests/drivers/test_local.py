@@ -52,6 +52,17 @@ def test_an_agent_is_marked_with_fleet_vm_and_incarnation(make_driver, identity,
     assert (disk / "marks").read_text() == f"{fleet} vm-1 1"
 
 
+def test_an_agent_gets_the_environment_but_no_accounts_of_hosts(make_driver, identity, fleet, monkeypatch):
+    monkeypatch.setenv("TZAR_HYPERV_HV01_PASSWORD", "s3cret")
+    monkeypatch.setenv("GAME_FOLDER", "there")
+    running(make_driver(), identity)
+    environments = [psutil.Process(pid).environ() for pid in marked(fleet)]
+    assert environments
+    for environment in environments:
+        assert environment["GAME_FOLDER"] == "there"
+        assert "TZAR_HYPERV_HV01_PASSWORD" not in environment
+
+
 @posix
 def test_only_its_owner_can_read_the_identity(make_driver, identity, disk, monkeypatch):
     modes = []

@@ -2,14 +2,18 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keyring
 import keyring.backend
 import keyring.backends.fail
 import pytest
 
-from hyperv.credentials import Credentials, find_credentials, without_credentials
+from hyperv import credentials
+from hyperv.credentials import Credentials, find_credentials
 from hyperv.messages import Secret
+from tzar_actors.drivers.environment import without_credentials
 from tzar_actors.errors import ConfigError
 
 PASSWORD = "s3cret"
@@ -155,3 +159,24 @@ def test_who_may_read_a_file_on_windows_is_read_from_its_access_list(sddl, is_pr
     from hyperv.credentials import _crowds_in
 
     assert (not _crowds_in(sddl)) == is_private
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a stand-in for icacls, which Windows has")
+def test_who_can_read_a_file_is_asked_once_by_however_many_threads(tmp_path, monkeypatch):
+    asked, file = tmp_path / "asked", tmp_path / "credentials.toml"
+    file.write_text("", encoding="utf-8")
+    icacls = tmp_path / "icacls"
+    saves = 'printf "D:PAI(A;;FA;;;BA)" | iconv -t utf-16le > "$3"'
+    icacls.write_text(f'#!/bin/sh\necho "$3" >> {asked}\n: > "$3"; sleep 0.05; {saves}\n', encoding="utf-8")
+    icacls.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    private = credentials._PrivateFiles()
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(lambda _: private.is_private(file), range(16)))
+    [saved] = asked.read_text(encoding="utf-8").splitlines()
+    assert not Path(saved).exists()
+    monkeypatch.setattr(credentials, "_PRIVATE_FOR_S", 0.0)
+    private = credentials._PrivateFiles()
+    assert all(private.is_private(file) for _ in range(2))
+    saved = asked.read_text(encoding="utf-8").splitlines()
+    assert len(set(saved)) == len(saved) == 3

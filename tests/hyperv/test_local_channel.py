@@ -10,6 +10,7 @@ import pytest
 from lab import LAB, needs_lab, wait_until
 
 import hyperv.program
+from hyperv import local_channel
 from hyperv.errors import HyperVError
 from hyperv.lane import Lane
 from hyperv.local_channel import LocalChannel
@@ -60,6 +61,13 @@ def test_functions_that_cannot_be_defined_are_told_and_leave_no_process(on_host,
     with pytest.raises(HyperVError, match=r"Get-X: its functions cannot be defined: .*Missing closing"):
         lane.call("Get-X", {}, PATIENCE_S)
     wait_until(lambda: children() == before, "its PowerShell has ended")
+
+
+def test_powershell_7_does_not_hand_on_its_modules_nor_anybody_the_accounts(monkeypatch):
+    kept = {"PATH": "x", "TZAR_HYPERV_STATE": "y"}
+    others = {"PSModulePath": "7", "TZAR_HYPERV_HV01_USER": "me", "TZAR_HYPERV_HV01_PASSWORD": "s3cret"}
+    monkeypatch.setattr(local_channel.os, "environ", kept | others)
+    assert local_channel._environment() == kept
 
 
 @needs_lab

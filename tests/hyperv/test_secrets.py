@@ -138,7 +138,7 @@ def test_credentials_that_cannot_be_found_are_told(server, program, closing):
 
 
 def test_settings_that_pywinrm_does_not_take_are_told(open_lane, server):
-    for account in ({"options": {"no_such_option": 1}}, {"transport": "carrier-pigeon"}, {"transport": "credssp"}):
+    for account in ({"options": {"no_such_option": 1}}, {"transport": "carrier-pigeon"}, {"transport": "kerberos"}):
         error = failing(open_lane(server.endpoint, account=account), "Get-Nothing")
         assert "Get-Nothing: pywinrm" in str(error)
         assert error.unreachable

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tzar_actors.drivers import processes
 from tzar_actors.drivers.base import Execution, PowerState, VmStatus
+from tzar_actors.drivers.environment import without_credentials
 from tzar_actors.drivers.vm_folders import IDENTITY, VmFolders, VmRecord, explained
 from tzar_actors.errors import DriverError
 from tzar_agent.protocol.identity import Identity
@@ -228,7 +229,7 @@ class LocalDriver:
 
     def _marked_env(self, vm: str, incarnation: int) -> dict[str, str]:
         marks = {FLEET_MARK: self._fleet, VM_MARK: vm, "TZAR_INCARNATION": str(incarnation)}
-        return {**os.environ, **self._env, **marks}
+        return {**without_credentials(os.environ), **self._env, **marks}
 
     def _running_agent(self, vm: str) -> processes.Process | None:
         record = self._folders.find(vm)
