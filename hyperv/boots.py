@@ -10,6 +10,7 @@ from tzar_actors.errors import DriverError
 __all__ = ["Heartbeats"]
 
 _SHARE = 3
+_REMEMBERED_S = 5.0  # so long Hyper-V's module may believe what it read before the VM was started
 _RUNNING = frozenset({"Running", "Starting"})
 
 
@@ -20,12 +21,20 @@ class Heartbeats:
         host: the host's name, for errors.
         ask: what the host says of its VMs now, by name; may raise `DriverError`.
         pause_s: seconds from one question to the next, at least; and no more than a third of the time is spent asking.
+        remembered_s: seconds for which a VM that was started may be said to be off, or not to be there.
     """
 
-    def __init__(self, host: str, ask: Callable[[], Mapping[str, Row]], pause_s: float = 0.3) -> None:
+    def __init__(
+        self,
+        host: str,
+        ask: Callable[[], Mapping[str, Row]],
+        pause_s: float = 0.3,
+        remembered_s: float = _REMEMBERED_S,
+    ) -> None:
         self._host = host
         self._ask = ask
         self._pause_s = pause_s
+        self._remembered_s = remembered_s
         self._changed = threading.Condition()
         self._is_asking = False
         self._asked_at = float("-inf")  # when the question was asked that has the answer; monotonic
@@ -43,34 +52,45 @@ class Heartbeats:
             DriverError: it did not in time, the VM went off or is gone, or the host cannot be asked.
         """
         known_since = time.monotonic()
+        believed_at = known_since + self._remembered_s
+        heartbeat, failure = "not asked for", None
         while True:
-            answer = self._answer_since(known_since)
+            answer = self._answer_since(known_since, deadline)
             if isinstance(answer, DriverError):
                 raise answer
-            row = answer.get(vm)
-            if row is None:
-                raise self._error("it was removed while it booted", vm, "Create it")
-            if row["State"] not in _RUNNING:
-                raise self._error(f"it went {row['State']} while it booted", vm, "Look at its screen during a boot")
-            if str(row["Heartbeat"]).startswith("Ok"):
-                return row
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if answer is not None:
+                row = answer.get(vm)
+                runs = row is not None and row["State"] in _RUNNING
+                if row is not None and runs and str(row["Heartbeat"]).startswith("Ok"):
+                    return row
+                heartbeat = row["Heartbeat"] if row is not None else "none"
+                failure = None if runs else self._not_running(vm, row)
+            if failure is not None and now >= min(believed_at, deadline):
+                raise failure
+            if now >= deadline:
                 raise self._error(
-                    f"its guest does not answer (heartbeat: {row['Heartbeat']})",
+                    f"its guest does not answer (heartbeat: {heartbeat})",
                     vm,
                     "Look at its screen during a boot, or give it longer: boot_timeout_s",
                 )
-            known_since = time.monotonic()
+            known_since = now
 
-    def _answer_since(self, moment: float) -> Mapping[str, Row] | DriverError:
-        """The answer to a question that was asked after `moment`: by this thread, or by another one that waits."""
+    def _answer_since(self, moment: float, deadline: float) -> Mapping[str, Row] | DriverError | None:
+        """The answer to a question that was asked after `moment`: by this thread, or by another one that waits.
+
+        None: there was none until the deadline.
+        """
         with self._changed:
             while self._asked_at < moment:
-                pause_s = self._next_at - time.monotonic()
-                if not self._is_asking and pause_s <= 0.0:
+                now = time.monotonic()
+                if not self._is_asking and now >= self._next_at:
                     self._is_asking = True
                     break
-                self._changed.wait(None if self._is_asking else pause_s)
+                if now >= deadline:
+                    return None
+                until = deadline if self._is_asking else min(deadline, self._next_at)
+                self._changed.wait(until - now)
             else:
                 return self._answer
         asked_at, answer = time.monotonic(), None
@@ -90,6 +110,11 @@ class Heartbeats:
             return self._ask()
         except DriverError as error:  # all who wait are told
             return error
+
+    def _not_running(self, vm: str, row: Row | None) -> DriverError:
+        if row is None:
+            return self._error("it was removed while it booted", vm, "Create it")
+        return self._error(f"it went {row['State']} while it booted", vm, "Look at its screen during a boot")
 
     def _error(self, what: str, vm: str, cure: str) -> DriverError:
         return DriverError(what, host=self._host, vm=vm, cure=cure)

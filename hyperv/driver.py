@@ -33,7 +33,8 @@ _STATUS_S = 30.0
 _QUICK_S = 60.0  # what only changes something of a VM
 _DISKS_S = 300.0  # what makes, merges or removes disks, or writes a VM's memory to one
 _KILL_S = 30.0
-_LOGS_S = 15.0  # half of what all evidence has: a guest that does not answer leaves time for its screen
+_LONGEST_STOP_S = 3600.0  # as Stop-TzarWorkerVM takes it
+_LOGS_S = 15.0
 _PIECE = 144_000  # bytes of a file in one request: 192,000 in base64
 _TIDY_EACH_S = 3600.0
 _TIDY_S = 10.0
@@ -97,7 +98,8 @@ class HyperVDriver:
         """Asks the guest to shut down; off or absent already: nothing changes."""
         timeout_s = max(0.0, timeout_s)
         call_s = self._within(timeout_s + _SLACK_S, "stop")
-        self._turn_off(vm, "stop", "stopped", call_s, TimeoutSeconds=min(timeout_s, call_s / 2))
+        asked_s = min(timeout_s, max(call_s / 2, call_s - _SLACK_S), _LONGEST_STOP_S)
+        self._turn_off(vm, "stop", "stopped", call_s, TimeoutSeconds=asked_s)
 
     def kill(self, vm: str) -> None:
         """Turns the VM off, as pulling the plug would; off or absent already: nothing changes."""
@@ -117,7 +119,7 @@ class HyperVDriver:
         [restored] = self._call(
             "Restore-TzarWorkerVM",
             vm,
-            min(_DISKS_S, last - time.monotonic()),
+            min(_DISKS_S, max(1.0, last - time.monotonic())),
             "restore",
             "restored",
             CheckpointName=name,
@@ -135,8 +137,9 @@ class HyperVDriver:
 
         The first time, and once an hour from then on, another call removes what pushes left that were killed.
         """
+        deadline = time.monotonic() + self._within(_STATUS_S, "status")
         rows = self._rows()
-        self._tidy()
+        self._tidy(deadline)
         return {name: seen(row) for name, row in rows.items()}
 
     def push(self, vm: str, source: Path, target: str) -> None:
@@ -183,7 +186,7 @@ class HyperVDriver:
     def screenshot(self, vm: str) -> bytes:
         """What the VM's console shows, also while its guest does not answer."""
         width, height = self._vms.screen
-        timeout_s = self._within(_QUICK_S, "evidence")
+        timeout_s = self._half_of_evidence(_QUICK_S)
         [screen] = self._call(
             "Get-TzarWorkerScreenshot", vm, timeout_s, "see the screen of", "seen", Width=width, Height=height
         )
@@ -193,14 +196,15 @@ class HyperVDriver:
             raise self._error("a PNG of its screen needs Pillow", vm, 'pip install "tzar-actors[hyperv]"') from None
 
     def logs(self, vm: str, limit_bytes: int) -> Mapping[str, bytes]:
-        """The end of the agent's log, read in the guest, which has 15 s to answer; it has none: empty.
+        """The end of the agent's log, read in the guest, which has up to 15 s to answer; it has none: empty.
 
         Raises:
             DriverError: the VM is off, or its guest does not answer.
         """
         path = rf"{self._plan.home}\agent.log"
         try:
-            found = self._guests.call("Get-TzarWorkerLog", vm, _LOGS_S, Path=path, LimitBytes=limit_bytes)
+            timeout_s = self._half_of_evidence(_LOGS_S)
+            found = self._guests.call("Get-TzarWorkerLog", vm, timeout_s, Path=path, LimitBytes=limit_bytes)
         except HyperVError as error:
             if error.code == "TzarNoSuchVM":
                 return {}
@@ -211,13 +215,15 @@ class HyperVDriver:
         """Ends the PowerShells on the host."""
         self._lanes.close()
 
-    def _tidy(self) -> None:
-        if (now := time.monotonic()) < self._tidy_at:
+    def _tidy(self, deadline: float) -> None:
+        now = time.monotonic()
+        timeout_s = min(_TIDY_S, deadline - now)
+        if now < self._tidy_at or timeout_s < 1.0:
             return
         self._tidy_at = now + _TIDY_EACH_S
         given: dict[str, Value] = {"Fleet": self._fleet, "Folder": self._vms.folder, "OlderThanSeconds": _UPLOAD_OLD_S}
         with contextlib.suppress(DriverError):  # what was asked is known; the files may lie there for another hour
-            self._lanes.status("Clear-TzarUpload", given, _TIDY_S)
+            self._lanes.status("Clear-TzarUpload", given, timeout_s)
 
     def _bring_up(
         self, vm: str, machine_id: str, identity: Identity, deadline: float, last: float, *, is_restored: bool = False
@@ -231,7 +237,7 @@ class HyperVDriver:
             row = self._heartbeats.wait(vm, deadline)
             name = self._plan.checkpoint
             if name and name not in (checkpoint["Name"] for checkpoint in row["Checkpoints"]):
-                self._checkpoint(vm, name, min(_DISKS_S, last - time.monotonic()))
+                self._checkpoint(vm, name, min(_DISKS_S, max(1.0, last - time.monotonic())))
             self._guests.bring_up(vm, machine_id, identity, deadline, last, is_restored=is_restored)
             is_up = True
         finally:
@@ -253,6 +259,10 @@ class HyperVDriver:
             return own_s
         limit_s = self._limit_of(verb)
         return min(own_s, limit_s - min(_MARGIN_S, limit_s / 3))
+
+    def _half_of_evidence(self, own_s: float) -> float:
+        """The seconds that a log or a screen may take: a guest that does not answer leaves as much for the other."""
+        return min(own_s, self._within(2.0 * own_s, "evidence") / 2.0)
 
     def _boot_deadlines(self, verb: Literal["start", "restore"]) -> tuple[float, float]:
         """Until when a boot may begin something, and when what it began has ended; the rest is for turning it off."""

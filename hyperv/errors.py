@@ -110,6 +110,10 @@ _BY_CODE = {
     "TzarTemplateWritable": _NOT_CLONEABLE,
 }
 
+_NOT_LET_IN = _Known(
+    "The account, or the VM's own, may not open that file: look at its rights and whether it is read-only"
+)
+
 _BY_HRESULT = {
     0x8007000E: _MEMORY,
     0x800705AA: _MEMORY,  # insufficient system resources
@@ -120,9 +124,7 @@ _BY_HRESULT = {
         busy=True,
     ),
     0x80070050: _Known("A file of that name is left over there: remove it"),
-    0x80070005: _Known(
-        "The account, or the VM's own, may not open that file: look at its rights and whether it is read-only"
-    ),
+    0x80070005: _NOT_LET_IN,
     0x80070002: _Known("Something that the VM needs is not there: a file, a folder or a switch"),
     0x80070003: _Known("Something that the VM needs is not there: a file, a folder or a switch"),
     0xC03A000D: _Known("The disk's parent is not where it was: put the template back, or make the VM anew"),
@@ -182,12 +184,13 @@ def failure_of_call(about: Circumstances, reply: Reply, secrets: tuple[str, ...]
     message = " ".join(scrub(str(error.get("message", "")), secrets).split()).rstrip(".")
     error_id, code = str(error.get("id", "")), str(error.get("code", ""))
     hresult = _hresult(int(error.get("hresult", 0)), message)
-    known = _known(code, error_id, str(error.get("category", "")), hresult)
+    cmdlet = str(error.get("cmdlet") or about.function)
+    known = _known(code, error_id, str(error.get("category", "")), hresult, cmdlet)
     return HyperVError(
         message,
         host=about.host,
         vm=about.vm,
-        cmdlet=str(error.get("cmdlet") or about.function),
+        cmdlet=cmdlet,
         cure=known.cure,
         busy=known.busy,
         unreachable=known.unreachable,
@@ -208,12 +211,13 @@ def _hresult(given: int, message: str) -> int:
     return next((value for value in written if value in _BY_HRESULT), written[-1] if written else own)
 
 
-def _known(code: str, error_id: str, category: str, hresult: int) -> _Known:
+def _known(code: str, error_id: str, category: str, hresult: int, cmdlet: str) -> _Known:
     if code in _BY_CODE:
         return _BY_CODE[code]
     if hresult in _BY_HRESULT:
         return _BY_HRESULT[hresult]
     short_id = error_id.partition(",")[0]
-    if short_id == "AccessDenied" and category == "PermissionDenied":  # a file's would have its HRESULT
-        return _NO_RIGHTS
+    if short_id == "AccessDenied" and category == "PermissionDenied":
+        # Who may not even look has no rights. What is said of one VM may be its disk's, and is not the host's.
+        return _NO_RIGHTS if cmdlet.startswith("Get-") else _NOT_LET_IN
     return _BY_ID.get(short_id, _Known(""))

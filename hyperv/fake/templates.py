@@ -43,10 +43,10 @@ def require_cloneable(host: Hypervisor, template: str, generation: int) -> None:
             "disk that comes of it.",
             target=template,
         )
-    if not lower.endswith(".vhdx") and not (generation == 1 and lower.endswith(".vhd")):
+    if not lower.endswith(".vhdx"):
         raise tzar_error(
             "TzarBadPath",
-            f"The template '{template}' is no disk for a VM of generation {generation}. Name a .vhdx.",
+            f"The template '{template}' is no disk that can be cloned. Name a .vhdx: Convert-VHD makes one of a .vhd.",
             category="InvalidArgument",
             target=template,
         )

@@ -16,7 +16,7 @@ def row(state="Running", heartbeat="OkApplicationsHealthy"):
     return {"State": state, "Heartbeat": heartbeat}
 
 
-def waiting(answers, pause_s=0.01):
+def waiting(answers, pause_s=0.01, remembered_s=0.0):
     """A host that gives these answers in turn, the last one for ever; and a list of the times it was asked."""
     asked, left = [], list(answers)
 
@@ -27,7 +27,7 @@ def waiting(answers, pause_s=0.01):
             raise answer
         return answer
 
-    return Heartbeats("hv01", ask, pause_s), asked
+    return Heartbeats("hv01", ask, pause_s, remembered_s), asked
 
 
 def soon():
@@ -81,6 +81,50 @@ def test_a_wait_ends_when_there_is_nothing_to_wait_for(answer, what):
     heartbeats, _ = waiting([answer])
     with pytest.raises(DriverError, match=what):
         heartbeats.wait("tzar-01", soon())
+
+
+@pytest.mark.parametrize("before", [{"tzar-01": row(state="Off")}, {}], ids=["off", "not there"])
+def test_what_the_module_may_remember_from_before_the_start_is_not_believed(before):
+    heartbeats, asked = waiting([before, before, {"tzar-01": row()}], remembered_s=PATIENCE_S)
+    assert heartbeats.wait("tzar-01", soon()) == row()
+    assert len(asked) == 3
+
+
+def test_a_vm_that_stays_off_is_believed_at_last_and_at_the_deadline_at_the_latest():
+    off = {"tzar-01": row(state="Off")}
+    for remembered_s, limit_s in ((0.1, PATIENCE_S), (PATIENCE_S, 0.1)):
+        heartbeats, asked = waiting([off], remembered_s=remembered_s)
+        began = time.monotonic()
+        with pytest.raises(DriverError, match="it went Off while it booted"):
+            heartbeats.wait("tzar-01", began + limit_s)
+        assert len(asked) > 1
+        assert 0.1 <= time.monotonic() - began < PATIENCE_S
+
+
+def test_a_wait_ends_at_its_deadline_though_another_question_is_not_due_or_not_answered_yet():
+    answered = threading.Event()
+    asked = []
+
+    def ask():
+        asked.append(1)
+        answered.wait(PATIENCE_S)
+        return {"tzar-01": row(heartbeat="NoContact")}
+
+    heartbeats = Heartbeats("hv01", ask, pause_s=PATIENCE_S, remembered_s=0.0)
+
+    def given_up(heartbeat):
+        with pytest.raises(DriverError, match=rf"its guest does not answer \(heartbeat: {heartbeat}\)"):
+            heartbeats.wait("tzar-01", time.monotonic() + 0.05)
+
+    first = threading.Thread(target=given_up, args=("NoContact",))
+    first.start()
+    while not asked:
+        time.sleep(0.001)
+    given_up("not asked for")
+    answered.set()
+    first.join(PATIENCE_S)
+    given_up("not asked for")  # the next question is due much later
+    assert len(asked) == 1
 
 
 def test_a_guest_that_never_answers_is_given_up_at_the_deadline():

@@ -259,6 +259,39 @@ def test_a_stop_waits_as_long_as_it_was_told_and_a_kill_turns_off(lanes, make):
     assert turned_off["TurnOff"] is True
 
 
+@pytest.mark.parametrize(
+    ("limit_s", "asked_s", "given_s"),
+    [
+        (None, 60.0, 60.0),
+        (None, 7200.0, 3600.0),  # what Stop-TzarWorkerVM takes at most
+        (120.0, 60.0, 60.0),  # as a supervisor has it: call_timeout_s and stop_timeout_s
+        (60.0, 60.0, 27.5),  # there must be time left to see it off
+    ],
+)
+def test_a_guest_has_all_the_time_to_shut_down_that_there_is(lanes, make, limit_s, asked_s, given_s):
+    make(limit_of=None if limit_s is None else lambda verb: limit_s).stop("tzar-01", asked_s)
+    [asked] = lanes.given("Stop-TzarWorkerVM")
+    assert asked["TimeoutSeconds"] == given_s
+    assert limit_s is None or lanes.timeouts_s["Stop-TzarWorkerVM"] <= limit_s
+
+
+def test_what_a_verb_does_in_two_calls_ends_within_its_limit(lanes, make, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("hyperv.driver.time.monotonic", lambda: now[0])
+    screen = {"Width": 1, "Height": 1, "Rgb565": base64.b64encode(b"00").decode()}
+    lanes.answer("Get-TzarWorkerScreenshot", [screen])
+    lanes.answer("Get-TzarWorkerVM", [row()])
+    for limit_s in (30.0, 7.5):
+        lanes.timeouts_s.clear()
+        driver = make(limit_of=lambda verb, limit_s=limit_s: limit_s)
+        driver.logs("tzar-01", 1000)
+        driver.screenshot("tzar-01")
+        driver.status()
+        taken_s = lanes.timeouts_s
+        assert 1.0 <= taken_s["Get-TzarWorkerLog"] + taken_s["Get-TzarWorkerScreenshot"] < limit_s
+        assert 1.0 <= taken_s["Clear-TzarUpload"] <= taken_s["Get-TzarWorkerVM"] < limit_s
+
+
 def test_a_pushed_file_goes_to_the_host_in_pieces_and_from_there_into_the_guest(lanes, make, tmp_path):
     content = bytes(range(256)) * 1200
     (tmp_path / "file").write_bytes(content)

@@ -39,7 +39,9 @@ def test_an_error_without_a_cmdlet_names_the_function():
         ({"code": "TzarNotEnoughMemory", "id": "TzarNotEnoughMemory,X"}, True, False, "Free memory"),
         ({"code": "TzarNotEnoughDisk"}, True, False, "Free space"),
         ({"code": "TzarNoService"}, False, True, "Start-Service vmms"),
-        ({"id": "AccessDenied,X", "category": "PermissionDenied"}, False, True, "S-1-5-32-578"),
+        ({"id": "AccessDenied,X", "category": "PermissionDenied", "cmdlet": "Get-VM"}, False, True, "S-1-5-32-578"),
+        ({"id": "AccessDenied,X", "category": "PermissionDenied", "cmdlet": "Start-VM"}, False, False, "read-only"),
+        ({"code": "TzarNoRights", "id": "TzarNoRights,X"}, False, True, "S-1-5-32-578"),
         (
             {"id": "AccessDenied,X", "category": "PermissionDenied", "message": "(0x80070005)"},
             False,

@@ -69,7 +69,12 @@ function Get-TzarFolderSize {
     try {
         foreach ($place in (Get-Item -LiteralPath $Folder -Force -ErrorAction Stop).EnumerateDirectories()) {
             $sizes[$place.Name] = [long] 0
-            try { foreach ($file in $place.EnumerateFiles('*', 'AllDirectories')) { $sizes[$place.Name] += $file.Length } }
+            try {
+                foreach ($file in $place.EnumerateFiles('*', 'AllDirectories')) {
+                    $file.Refresh()  # a folder tells the size that a file had when it was opened
+                    $sizes[$place.Name] += $file.Length
+                }
+            }
             catch { Assert-TzarFolderRace -Record $_ }
         }
     }

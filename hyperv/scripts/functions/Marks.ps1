@@ -50,20 +50,45 @@ function Test-TzarSameName {
     [string]::Equals($Left, $Right, $how)
 }
 
+$script:TzarForgets = $null  # whether the module can be made to read anew; asked when it is loaded anyway
+
+function Get-TzarHostVM {
+    <#
+    .SYNOPSIS
+    The host's VMs, or the one with this id, as they are now.
+
+    .DESCRIPTION
+    The module of Hyper-V believes for five seconds what it read of a VM (state, notes, heartbeat, checkpoints), each
+    PowerShell for itself, and a lane's lives long: another one may have started the VM meanwhile. Enable-VMEventing
+    makes it read anew.
+    #>
+    param([guid] $Id)
+    if ($null -eq $script:TzarForgets) {
+        $script:TzarForgets = [bool] (Get-Command -Name 'Hyper-V\Enable-VMEventing' -ErrorAction Ignore)
+    }
+    if ($script:TzarForgets) { Hyper-V\Enable-VMEventing -Force -Confirm:$false -WhatIf:$false -ErrorAction Stop }
+    Hyper-V\Get-VM @PSBoundParameters -ErrorAction Stop
+}
+
 function Get-TzarMarkedVM {
     <#
     .SYNOPSIS
     The host's VMs, each with its mark: VM, Mark (null without one). One call of Get-VM, and no wildcard anywhere.
 
     .DESCRIPTION
-    Throws TzarNoService when Hyper-V's service does not answer: Get-VM then says that an object was not found.
+    Throws TzarNoService when Hyper-V's service does not answer: Get-VM then says that an object was not found. It may
+    say the same to an account without rights, and for another reason that the server cannot be reached: TzarNoRights.
     #>
     param()
     $all = $null
     foreach ($try in 1..3) {
-        try { $all = @(Hyper-V\Get-VM -ErrorAction Stop); break }
+        try { $all = @(Get-TzarHostVM); break }
         catch {
-            if ($_.FullyQualifiedErrorId -notlike 'ObjectNotFound,*') { throw }
+            $isNotFound = $_.FullyQualifiedErrorId -like 'ObjectNotFound,*'
+            if ((Test-TzarServerRefusal -Record $_) -or ($isNotFound -and (Test-TzarWithoutRights))) {
+                throw (New-TzarError -Id TzarNoRights -Category PermissionDenied -Cause $_.Exception -Message "Hyper-V does not let the account in ($($_.Exception.Message)).")
+            }
+            if (-not $isNotFound) { throw }
             # The same is said of a VM that was removed while they were listed, but not again and again.
             if ($try -eq 3) {
                 throw (New-TzarError -Id TzarNoService -Category ResourceUnavailable -Cause $_.Exception -Message "Hyper-V's service does not answer ($($_.Exception.Message)).")
@@ -84,6 +109,36 @@ function Get-TzarMarkedVM {
     }
 }
 
+function Test-TzarServerRefusal {
+    <#
+    .SYNOPSIS
+    Whether an error says that Hyper-V's server cannot be talked to: its id is a general one, and its text is translated.
+    #>
+    param([Parameter(Mandatory)] [System.Management.Automation.ErrorRecord] $Record)
+    for ($cause = $Record.Exception; $cause; $cause = $cause.InnerException) {
+        if ($cause.GetType().Name -eq 'ServerConnectionException') { return $true }
+    }
+    $false
+}
+
+function Get-TzarGroup {
+    <#
+    .SYNOPSIS
+    Which of the groups that may manage Hyper-V the account is in, by their SIDs: Administrators, Hyper-V Administrators.
+    #>
+    param()
+    @([System.Security.Principal.WindowsIdentity]::GetCurrent().Groups | ForEach-Object { $_.Value }) | Where-Object { $_ -in 'S-1-5-32-544', 'S-1-5-32-578' }
+}
+
+function Test-TzarWithoutRights {
+    <#
+    .SYNOPSIS
+    Whether the account is known to be in neither group.
+    #>
+    param()
+    try { -not @(Get-TzarGroup).Count } catch { $false }  # that cannot be read everywhere
+}
+
 function Get-TzarCheckpointList {
     <#
     .SYNOPSIS
@@ -101,7 +156,7 @@ function Get-TzarCheckpointList {
         }
         catch {
             $failure = $_
-            $there = @(Hyper-V\Get-VM -ErrorAction Stop | ForEach-Object { "$($_.Id)" })
+            $there = @(Get-TzarHostVM | ForEach-Object { "$($_.Id)" })
             $before = $left.Count
             $left = @($left | Where-Object { "$($_.VM.Id)" -in $there })
             if ($left.Count -eq $before -or $try -ge 5) { throw $failure }
@@ -158,7 +213,7 @@ function Set-TzarIncarnation {
     $mark = $Found.Mark
     if ($Incarnation -eq 0) { $Incarnation = $mark.Incarnation + 1 }
     # The Notes are read again: a checkpoint that was restored brought back its own.
-    $notes = (Hyper-V\Get-VM -Id $Found.VM.Id -ErrorAction Stop).Notes
+    $notes = (Get-TzarHostVM -Id $Found.VM.Id).Notes
     $new = Format-TzarNotes -Notes $notes -Fleet $mark.Fleet -Name $mark.Name -Incarnation $Incarnation -Parent $mark.Parent
     if ($new -cne $notes) { Hyper-V\Set-VM -VM $Found.VM -Notes $new -ErrorAction Stop }
     $Incarnation
@@ -170,7 +225,7 @@ function Get-TzarSummary {
     What the verbs put out of a VM: Name, Id, State, Incarnation, as they are now.
     #>
     param([Parameter(Mandatory)] [guid] $Id)
-    $vm = Hyper-V\Get-VM -Id $Id -ErrorAction Stop
+    $vm = Get-TzarHostVM -Id $Id
     $mark = Get-TzarMark -Notes $vm.Notes
     [pscustomobject]@{ Name = $mark.Name; Id = "$($vm.Id)"; State = "$($vm.State)"; Incarnation = $mark.Incarnation }
 }

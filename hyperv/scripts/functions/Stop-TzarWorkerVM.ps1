@@ -42,7 +42,8 @@ function Request-TzarShutdown {
         $asked = Invoke-CimMethod -InputObject $component[0] -MethodName InitiateShutdown -Arguments @{ Force = $true; Reason = 'tzar-actors stops this VM' } -ErrorAction Stop
         $answer = [long] $asked.ReturnValue
     }
-    if ($answer -notin 0, 4096 -and "$((Hyper-V\Get-VM -Id $Found.VM.Id -ErrorAction Stop).State)" -ne 'Off') {
+    # Nothing, what goes on as a job, and that it shuts down already.
+    if ($answer -notin 0, 4096, 32782 -and "$((Get-TzarHostVM -Id $Found.VM.Id).State)" -ne 'Off') {
         throw (New-TzarError -Id TzarNoHeartbeat -Target $name -Message "The guest of '$name' cannot be asked to shut down (InitiateShutdown returned $answer): it does not answer. Turn it off: Stop-TzarWorkerVM -TurnOff.")
     }
 }
@@ -55,7 +56,7 @@ function Wait-TzarOff {
     param([Parameter(Mandatory)] [object] $Found, [Parameter(Mandatory)] [double] $TimeoutSeconds, [Parameter(Mandatory)] [string] $Tried)
     $watch = [System.Diagnostics.Stopwatch]::StartNew()
     while ($true) {
-        $state = "$((Hyper-V\Get-VM -Id $Found.VM.Id -ErrorAction Stop).State)"
+        $state = "$((Get-TzarHostVM -Id $Found.VM.Id).State)"
         if ($state -eq 'Off') { return }
         $left = $TimeoutSeconds - $watch.Elapsed.TotalSeconds
         if ($left -le 0) {

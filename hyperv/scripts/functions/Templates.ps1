@@ -24,13 +24,13 @@ function Assert-TzarCloneable {
     #>
     param([Parameter(Mandatory)] [string] $Template, [Parameter(Mandatory)] [int] $Generation, [object[]] $Among)
     Assert-TzarTemplate -Template $Template
-    $endings = if ($Generation -eq 2) { '\.vhdx$' } else { '\.vhdx?$' }
     if ($Template -match '\.avhdx?$') {
         throw (New-TzarError -Id TzarTemplateHasCheckpoints -Target $Template -Message (
             "'$Template' is the disk of a checkpoint, which goes when the checkpoint goes. Merge it, or export the VM, and clone the disk that comes of it."))
     }
-    if ($Template -notmatch $endings) {
-        throw (New-TzarError -Id TzarBadPath -Category InvalidArgument -Target $Template -Message "The template '$Template' is no disk for a VM of generation $Generation. Name a .vhdx.")
+    # Clones are .vhdx, and one of these has no other kind for its parent.
+    if ($Template -notmatch '\.vhdx$') {
+        throw (New-TzarError -Id TzarBadPath -Category InvalidArgument -Target $Template -Message "The template '$Template' is no disk that can be cloned. Name a .vhdx: Convert-VHD makes one of a .vhd.")
     }
     $others = @($Among | Where-Object { -not $_.Mark })
     foreach ($checkpoint in (Get-TzarCheckpointList -Among $others).Checkpoints) {

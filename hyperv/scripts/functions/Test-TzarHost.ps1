@@ -32,7 +32,7 @@ function Test-TzarHost {
     $watch = [System.Diagnostics.Stopwatch]::StartNew()
     $ErrorActionPreference = 'Stop'
     Test-TzarPowerShell
-    Test-TzarRights
+    Test-TzarRights -ByNetwork:$SupervisorIsElsewhere
     if ($Time) {
         $now = ConvertTo-TzarUnixTime -Time ([datetime]::UtcNow)
         $skew = [math]::Round($now - $Time - $watch.Elapsed.TotalSeconds, 1)
@@ -68,7 +68,10 @@ function Test-TzarHost {
     }
     if ($GpuPartition) {
         Invoke-TzarCheck -Name 'gpu' -Wanted 'a GPU that can be partitioned' -Cure 'Use a GPU and driver that can, or set gpu_partition = false.' -Check {
-            $gpus = @(Hyper-V\Get-VMHostPartitionableGpu -ErrorAction Stop)
+            # Windows 10 has the older of the two names.
+            $ask = @(Get-Command -Module Hyper-V -Name 'Get-VMHostPartitionableGpu', 'Get-VMPartitionableGpu' -ErrorAction Ignore)
+            if (-not $ask.Count) { throw (New-TzarError -Id TzarNoGpu -Category ObjectNotFound -Message "this Windows cannot say which: its module has no Get-VMHostPartitionableGpu") }
+            $gpus = @(& $ask[0] -ErrorAction Stop)
             if (-not $gpus.Count) { throw (New-TzarError -Id TzarNoGpu -Category ObjectNotFound -Message 'none') }
             "$($gpus.Count): $($gpus[0].Name)"
         }
@@ -121,14 +124,19 @@ function Test-TzarRights {
     <#
     .SYNOPSIS
     Whether the account may do what the fleet needs, by the groups' SIDs: their names are localised.
+
+    .DESCRIPTION
+    -ByNetwork: WMI lets others than administrators in only where somebody has granted it, which is not looked at.
     #>
-    param()
-    $wanted = 'a member of Administrators (S-1-5-32-544) or Hyper-V Administrators (S-1-5-32-578)'
+    param([switch] $ByNetwork)
+    $wanted = 'a member of Administrators (S-1-5-32-544)'
+    if (-not $ByNetwork) { $wanted += ' or Hyper-V Administrators (S-1-5-32-578)' }
     try {
-        $account = [System.Security.Principal.WindowsIdentity]::GetCurrent()
-        $groups = @($account.Groups | ForEach-Object { $_.Value }) | Where-Object { $_ -in 'S-1-5-32-544', 'S-1-5-32-578' }
-        $found = "$($account.Name): " + $(if ($groups) { $groups -join ', ' } else { 'neither' })
-        New-TzarCheck -Name 'rights' -Ok ([bool] $groups) -Found $found -Wanted $wanted -Cure "Add-LocalGroupMember -SID S-1-5-32-578 -Member '$($account.Name)', then log on anew"
+        $groups = @(Get-TzarGroup)
+        $found = "${env:USERNAME}: " + $(if ($groups) { $groups -join ', ' } else { 'neither' })
+        $ok = if ($ByNetwork -and $groups -and 'S-1-5-32-544' -notin $groups) { $null } else { [bool] $groups }
+        $sid = if ($ByNetwork) { 'S-1-5-32-544' } else { 'S-1-5-32-578' }
+        New-TzarCheck -Name 'rights' -Ok $ok -Found $found -Wanted $wanted -Cure "Add-LocalGroupMember -SID $sid -Member '$env:USERDOMAIN\$env:USERNAME', then log on anew"
     }
     catch { New-TzarCheck -Name 'rights' -Ok $null -Found "the groups of $env:USERNAME could not be read: $($_.Exception.GetBaseException().Message)" -Wanted $wanted -Cure 'See whether the check of Hyper-V is in order.' }
 }
@@ -183,10 +191,13 @@ function Test-TzarNetwork {
         New-TzarCheck -Name 'address' -Ok $false -Found 'a private switch' -Wanted 'a way from the guests to the supervisor' -Cure 'Use an internal or external switch.'
     }
     if ($seen.Type -ne 'Internal') { return }
-    $has = @(if ($seen.Adapter) { Get-TzarAddress -Adapter $seen.Adapter | ForEach-Object { "$($_.IPAddress)/$($_.PrefixLength)" } })
     if ($HostAddress) {
         $wanted = "$HostAddress/$PrefixLength"
-        New-TzarCheck -Name 'address' -Ok ($has -contains $wanted) -Found ($has -join ', ') -Wanted $wanted -Cure $cure
+        Invoke-TzarCheck -Name 'address' -Wanted $wanted -Cure $cure -CureOf TzarNoAddress -Check {
+            $has = @(if ($seen.Adapter) { Get-TzarAddress -Adapter $seen.Adapter | ForEach-Object { "$($_.IPAddress)/$($_.PrefixLength)" } })
+            if ($has -notcontains $wanted) { throw (New-TzarError -Id TzarNoAddress -Category ObjectNotFound -Message ($has -join ', ')) }
+            $has -join ', '
+        }
     }
     if ($NeedsNat) {
         Invoke-TzarCheck -Name 'nat' -Wanted 'NAT for the guests, since the supervisor is not on this host' -Cure $cure -Check {

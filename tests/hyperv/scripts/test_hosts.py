@@ -1,5 +1,7 @@
 """Initialize-TzarHost and Test-TzarHost."""
 
+import pytest
+
 NETWORK = {"SwitchName": "tzar", "HostAddress": "192.168.77.1", "Port": 5555, "BlobPort": 5556}
 
 
@@ -131,3 +133,42 @@ def test_the_vms_that_are_there_are_among_those_that_are_asked_for(host):
     assert check(host, Count=7, **asked)["memory"]["Found"] == "room for 3 more"
     assert check(host, Count=9, **asked)["memory"]["Ok"] is False
     assert check(host, Count=3, **asked)["disk"]["Ok"] is True
+
+
+OLDER = r"""
+function script:Get-Command {
+    param($Module, [string[]] $Name, $ErrorAction)
+    foreach ($one in $Name) { if ($one -in $script:has) { Microsoft.PowerShell.Core\Get-Command -Name "Find-Gpu" } }
+}
+function script:Find-Gpu { [CmdletBinding()] param() [pscustomobject]@{ Name = 'a GPU' } }
+"""
+
+
+def test_the_gpu_of_an_older_windows_is_asked_for_by_its_older_name(host):
+    try:
+        for has, ok, found in (
+            ("Get-VMPartitionableGpu", True, "1: a GPU"),
+            ("nothing", False, "has no Get-VMHostPartitionableGpu"),
+        ):
+            host.run(OLDER + f"$script:has = '{has}'")
+            gpu = check(host, "-GpuPartition")["gpu"]
+            assert gpu["Ok"] is ok
+            assert found in gpu["Found"]
+    finally:
+        host.restart_shell()
+
+
+@pytest.mark.parametrize(
+    ("groups", "here", "by_network"),
+    [(["S-1-5-32-544"], True, True), (["S-1-5-32-578"], True, None), ([], False, False)],
+)
+def test_who_comes_by_the_network_must_be_an_administrator(host, groups, here, by_network):
+    listed = ", ".join(f"'{group}'" for group in groups)
+    host.run(f"function script:Get-TzarGroup {{ @({listed}) }}")
+    try:
+        assert check(host)["rights"]["Ok"] is here
+        rights = check(host, "-SupervisorIsElsewhere")["rights"]
+        assert rights["Ok"] is by_network
+        assert ("S-1-5-32-544" in rights["Cure"]) == (by_network is not True)
+    finally:
+        host.restart_shell()

@@ -34,6 +34,49 @@ def test_a_start_without_a_number_counts_on(host):
     assert started["Incarnation"] == 6
 
 
+# Hyper-V's module remembers for five seconds, but for what it was made to forget. The lab's remembers nothing, and has
+# no Enable-VMEventing: a function of that name is found before it.
+REMEMBERING = r"""
+$script:asked = @()
+$script:forgot = $false
+function script:Hyper-V\Enable-VMEventing {
+    [CmdletBinding(SupportsShouldProcess)] param([switch] $Force)
+    $script:forgot = -not $WhatIfPreference
+}
+function script:Hyper-V\Get-VM {
+    [CmdletBinding()] param([guid] $Id)
+    $script:asked += $script:forgot
+    $script:forgot = $false
+    & (Get-Command -Name Get-VM -Module Hyper-V -CommandType Function, Cmdlet) @PSBoundParameters
+}
+$script:TzarForgets = $null
+"""
+
+
+@pytest.mark.parametrize("preference", ["", "$WhatIfPreference = $true\n"], ids=["", "what if"])
+def test_each_look_at_a_vm_makes_the_module_read_anew(host, preference):
+    host.make()
+    host.boot()
+    host.on("Checkpoint-TzarWorkerVM", CheckpointName="parked")
+    host.run(REMEMBERING)
+    try:
+        for verb in (
+            "Get-TzarWorkerVM",
+            "Stop-TzarWorkerVM -TurnOff",
+            "Start-TzarWorkerVM",
+            "Restore-TzarWorkerVM -CheckpointName parked",
+        ):
+            if preference and verb.startswith("Get"):
+                continue  # it changes nothing, and knows no such preference
+            host.run("$script:asked = @()")
+            host.run(f"{preference}{verb} -Fleet {host.fleet} -Name tzar-01")
+            asked = host.run("$script:asked")
+            assert asked
+            assert all(asked), verb
+    finally:
+        host.restart_shell()
+
+
 def test_a_saved_vm_is_booted_without_its_old_memory(host):
     host.make()
     host.boot()
@@ -223,6 +266,46 @@ def test_a_vm_that_is_removed_while_the_status_is_asked_for_is_left_out(host):
     host.fail_once("Get-VMSnapshot")
     with pytest.raises(Exception, match="made up"):
         host.vms()
+
+
+# As Hyper-V's module has it: the id is a general one, and the type says it.
+SERVER = r"""
+class ServerConnectionException : System.Exception { ServerConnectionException([string] $text) : base($text) { } }
+function script:Hyper-V\Get-VM {
+    [CmdletBinding()] param([guid] $Id)
+    $cause = [ServerConnectionException]::new('Verweigert.')
+    $what = [System.InvalidOperationException]::new('Das geht nicht.', $cause)
+    $PSCmdlet.ThrowTerminatingError([System.Management.Automation.ErrorRecord]::new($what, 'Unspecified', 0, $null))
+}
+"""
+# As it is said to an account of neither group, among others.
+NOT_FOUND = r"""
+function script:Hyper-V\Get-VM {
+    [CmdletBinding()] param([guid] $Id)
+    $what = [System.InvalidOperationException]::new('Nicht gefunden.')
+    $PSCmdlet.ThrowTerminatingError([System.Management.Automation.ErrorRecord]::new($what, 'ObjectNotFound', 13, $null))
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "groups", "code"),
+    [
+        (SERVER, "", "TzarNoRights"),
+        (NOT_FOUND, "function script:Get-TzarGroup { @() }", "TzarNoRights"),
+        (NOT_FOUND, "function script:Get-TzarGroup { 'S-1-5-32-578' }", "TzarNoService"),
+        (NOT_FOUND, "function script:Get-TzarGroup { throw 'it cannot be read' }", "TzarNoService"),
+    ],
+)
+def test_an_account_that_is_not_let_in_is_told_apart_from_a_service_that_does_not_run(
+    host, refused, module, groups, code
+):
+    host.run(module + groups)
+    try:
+        with refused(code):
+            host.call("Get-TzarWorkerVM", Fleet=host.fleet)
+    finally:
+        host.restart_shell()
 
 
 def test_a_host_that_cannot_be_asked_is_an_error_and_not_an_empty_list(host):

@@ -69,6 +69,15 @@ def test_cmdlets_of_hyper_v_are_called_by_their_module(files):
         assert bare == [], path.name
 
 
+def test_the_state_of_a_vm_is_never_one_that_the_module_remembers(files):
+    for path in files:
+        code = path.read_text()
+        if path.name == "Marks.ps1":
+            code = code.replace("Hyper-V\\Get-VM @PSBoundParameters", "", 1)
+        asked = re.findall(r".*Hyper-V\\Get-VM\b.*", code)
+        assert [line for line in asked if ").Count) VMs," not in line] == [], path.name
+
+
 def test_what_fails_in_a_module_of_functions_stops_as_well(files):
     # Cmdlets of the network are functions of another module: they do not see the caller's $ErrorActionPreference.
     for path in files:
