@@ -21,7 +21,7 @@ from hyperv.lanes import Lanes
 from hyperv.messages import Value
 from hyperv.plans import GuestPlan, VmPlan
 from hyperv.refusals import refusal
-from hyperv.screens import png_of
+from hyperv.screens import png_of, shown_size
 from hyperv.sightings import Row, by_name, seen
 from tzar_actors.drivers.base import Execution, LimitedVerb, LimitOf, VmStatus
 from tzar_actors.errors import DriverError
@@ -185,7 +185,7 @@ class HyperVDriver:
 
     def screenshot(self, vm: str) -> bytes:
         """What the VM's console shows, also while its guest does not answer."""
-        width, height = self._vms.screen
+        width, height = shown_size(*self._vms.screen)
         timeout_s = self._half_of_evidence(_QUICK_S)
         [screen] = self._call(
             "Get-TzarWorkerScreenshot", vm, timeout_s, "see the screen of", "seen", Width=width, Height=height

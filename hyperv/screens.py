@@ -3,7 +3,15 @@
 import base64
 import io
 
-__all__ = ["png_of"]
+__all__ = ["png_of", "shown_size"]
+
+_MOST = 4096  # pixels each way, as Get-TzarWorkerScreenshot takes them
+
+
+def shown_size(width: int, height: int) -> tuple[int, int]:
+    """The size, in pixels, in which a screen of this size is asked for: the same, or smaller in both ways."""
+    scale = min(1.0, _MOST / width, _MOST / height)
+    return round(width * scale), round(height * scale)
 
 
 def png_of(width: int, height: int, rgb565: str) -> bytes:

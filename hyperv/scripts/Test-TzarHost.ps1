@@ -72,7 +72,7 @@ param(
     [string] $Folder,
     [string] $Template,
     [ValidateSet(1, 2)] [int] $Generation = 2,
-    [ValidateRange(1, 999)] [int] $Count = 1,
+    [ValidateRange(1, 1000)] [int] $Count = 1,
     [ValidateRange(32, 12582912)] [int] $MemoryMB = 4096,
     [ValidateRange(0, 67108864)] [int] $DiskMB = 8192,
     [ValidateRange(0, 16777216)] [int] $ReserveMemoryMB = 2048,

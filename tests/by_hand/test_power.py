@@ -1,6 +1,7 @@
 """VMs are powered without a supervisor as one would: what must be committed is, and an error stays with its VM."""
 
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,8 @@ from tzar_actors.errors import ConfigError, DriverError, LockedError
 from tzar_actors.gateway.keys import TrainerAccess, load_or_make_keys
 from tzar_actors.journal.reading import kept_fleet
 from tzar_actors.settings import Settings
+
+PATIENCE_S = 20.0
 
 
 @pytest.fixture
@@ -201,3 +204,42 @@ def test_vms_are_numbered_and_found_as_the_supervisor_does(settings):
         assert reach.configured == {"tzar-01": "h", "tzar-02": "h", "tzar-03": "i"}
         assert {seen.power for seen in reach.look(reach.configured)} == {"absent"}, "there is no fleet yet"
     assert not settings.state_dir.exists()
+
+
+def test_a_host_without_credentials_keeps_nobody_from_another_one(settings, fakes, do, monkeypatch):
+    do("start")
+
+    def make(host, fleet, state_dir):
+        if host.name == "i":
+            raise ConfigError("there are no credentials of i. Set them")
+        return fakes[host.name]
+
+    monkeypatch.setattr("tzar_actors.by_hand.reach.make_driver", make)
+    done = do("stop", "tzar-01", "tzar-03")
+    assert (done["tzar-01"].ok, done["tzar-03"].ok) == (True, False)
+    assert "there are no credentials of i. Set them" in done["tzar-03"].text
+    with Reach(settings) as reach:
+        seen = {row.vm: row for row in reach.look(reach.find((), are_all=True))}
+    assert {vm: row.power for vm, row in seen.items()} == {"tzar-01": "off", "tzar-02": "running", "tzar-03": "unknown"}
+    assert "credentials" in seen["tzar-03"].detail
+
+
+def test_who_is_interrupted_does_no_more(settings, fakes, monkeypatch):
+    made, goes_on = [], threading.Event()
+    create = fakes["h"].create
+
+    def slowly(vm):
+        made.append(vm)
+        if len(made) > 1:
+            goes_on.wait(PATIENCE_S)
+        return create(vm)
+
+    monkeypatch.setattr(fakes["h"], "create", slowly)
+    vms = {f"vm-{number}": "h" for number in range(50)}
+    with ByHand(settings) as hand:
+        doing = hand.each("create", vms, 1.0)
+        next(doing)
+        threading.Timer(1.0, goes_on.set).start()  # once it was interrupted, which waits for those under way
+        with pytest.raises(KeyboardInterrupt):
+            doing.throw(KeyboardInterrupt)
+    assert 1 < len(made) <= 4

@@ -139,6 +139,21 @@ def test_a_screen_that_is_not_there_is_an_error_and_no_file(vm, tzar, folder):
     assert not (folder / "screen.png").exists()
 
 
+def test_a_folder_for_a_screen_that_is_not_there_is_told_before_anything_is_done(tzar, folder):
+    done = tzar("vm", "screenshot", "tzar-01", "-o", "nowhere/screen.png", *C)
+    assert done.returncode == 2
+    assert "nowhere/screen.png: there is no such folder" in done.stderr.replace("\\", "/")
+    assert not (folder / "state").exists()
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e11"])
+def test_a_time_limit_that_is_none_is_refused(tzar, seconds):
+    for words in (("exec", "tzar-01", *C, "--timeout", seconds, "--", "x"), ("stop", "tzar-01", "--timeout", seconds)):
+        done = tzar("vm", *words)
+        assert done.returncode == 2
+        assert "--timeout" in done.stderr
+
+
 def test_reaching_into_a_vm_that_is_not_there_says_what_to_do(tzar):
     done = tzar("vm", "exec", "tzar-01", *C, "--", "python")
     assert done.returncode == 1

@@ -18,6 +18,7 @@ from hyperv.errors import HyperVError
 from hyperv.guests import Guests
 from hyperv.messages import Secret
 from hyperv.plans import Addresses, GuestPlan, VmPlan
+from hyperv.screens import shown_size
 from tzar_actors.actors.evidence import EvidenceStore
 from tzar_actors.core.call_limits import CallLimits
 from tzar_actors.errors import ConfigError, DriverError
@@ -257,6 +258,14 @@ def test_a_stop_waits_as_long_as_it_was_told_and_a_kill_turns_off(lanes, make):
     asked, turned_off = lanes.given("Stop-TzarWorkerVM")
     assert (asked["TimeoutSeconds"], "TurnOff" in asked) == (12.0, False)
     assert turned_off["TurnOff"] is True
+
+
+@pytest.mark.parametrize(
+    ("screen", "asked"),
+    [((1280, 720), (1280, 720)), ((7680, 4320), (4096, 2304)), ((640, 4320), (607, 4096))],
+)
+def test_a_large_screen_is_asked_for_in_a_size_that_there_is(screen, asked):
+    assert shown_size(*screen) == asked
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from tzar_actors.settings import Settings
 FLEET = "ab" * 16
 
 
-def settings(vms=4, folder=None, **hyperv):
+def settings(vms=4, base=None, **hyperv):
     mapping = {"hosts": [{"name": "hv01", "driver": "hyperv", "vms": vms, "hyperv": hyperv}]}
-    return Settings.from_mapping(mapping, folder=folder)
+    return Settings.from_mapping(mapping, folder=base)
 
 
 @pytest.fixture
@@ -33,6 +33,19 @@ def accounts(monkeypatch):
         ({"guest_addresses": "192.168.77.1-192.168.77.9"}, "host_address 192.168.77.1 is one of guest_addresses"),
         ({"dynamic_memory": True, "minimum_memory_mb": 8192}, "are 8192, 4096 and 4096; allowed: three that rise"),
         ({"memory_mb": 4097}, "4097 is not allowed; allowed: an even integer of at least 32"),
+        (
+            {"address": "hv01:5986"},
+            '"hv01:5986" is not a host\'s name or address; allowed: hv01.example.net or 10.0.0.5',
+        ),
+        ({"address": "http://hv01"}, '"http://hv01" is not a host\'s name or address'),
+        ({"agent_home": "C:/ProgramData/tzar-agent"}, '"C:/ProgramData/tzar-agent" is not a full path of Windows'),
+        ({"agent_home": r"\\server\share\agent"}, "is not a full path of Windows"),
+        ({"agent_home": "tzar-agent"}, '"tzar-agent" is not a full path of Windows'),
+        ({"folder": r"D:\tzar\..\x"}, "without wildcards and steps upwards"),
+        ({"folder": "D:\\"}, "is not a full path of Windows"),
+        ({"template": r"D:\t[1].vhdx"}, "is not a full path of Windows"),
+        ({"checkpoint": "x" * 101}, "allowed: a text of 100 characters at most"),
+        ({"stop_timeout_s": 3601.0}, "allowed: a number above 0, 3600 at most"),
         ({"winrm_options": {"password": "x"}}, "password does not belong there"),
         ({"vms": 9, "guest_addresses": "192.168.77.11-192.168.77.14"}, "allowed: at least as many addresses as VMs"),
     ],
@@ -43,8 +56,16 @@ def test_values_that_do_not_fit_together_are_refused_with_what_is_allowed(given,
     assert complaint in str(raised.value)
 
 
+def test_hosts_and_paths_are_taken_as_windows_has_them():
+    for address in ("hv01", "hv01.example.net", "HV_01", "10.0.0.5", "fe80::1"):
+        assert settings(address=address).hosts[0].hyperv.address == address
+    paths = {"template": r"\\server\share\t.vhdx", "folder": r"D:\tzar vms\ä", "agent_home": "c:\\agent\\"}
+    host = settings(**paths).hosts[0].hyperv
+    assert {name: getattr(host, name) for name in paths} == paths
+
+
 def test_files_are_taken_from_the_folder_of_the_configuration(tmp_path):
-    [host] = settings(folder=tmp_path, ca_file="ca.pem", credentials_file="keys.toml").hosts
+    [host] = settings(base=tmp_path, ca_file="ca.pem", credentials_file="keys.toml").hosts
     assert (host.hyperv.ca_file, host.hyperv.credentials_file) == (tmp_path / "ca.pem", tmp_path / "keys.toml")
 
 

@@ -100,11 +100,14 @@ class ByHand:
             timeout_s: seconds that a VM has to shut down before it is turned off.
 
         Yields:
-            how each ended, as it ends. An error of one keeps none of the others.
+            how each ended, as it ends. An error of one keeps none of the others. Whoever stops iterating (Ctrl+C)
+                waits for those that are under way, and the rest are left as they are.
         """
         with ExitStack() as stack:
             width = {host: self.reach.plans[host].host.boots_at_a_time for host in vms.values()}
             pools = {host: stack.enter_context(ThreadPoolExecutor(most)) for host, most in width.items()}
+            for pool in pools.values():
+                stack.callback(pool.shutdown, cancel_futures=True)
             futures: dict[Future[Done], str] = {
                 pools[host].submit(self._do, verb, vm, host, timeout_s): vm for vm, host in vms.items()
             }

@@ -111,7 +111,10 @@ class Reach:
             raise DriverError("it has no VMs yet", host=host, cure=f"There is no fleet in {where}: tzar vm create")
         with self._lock:
             if host not in self._drivers:
-                driver = make_driver(self.plans[host].host, self.kept.id, self._settings.state_dir)
+                try:
+                    driver = make_driver(self.plans[host].host, self.kept.id, self._settings.state_dir)
+                except ConfigError as error:  # another host's may be in order
+                    raise DriverError(str(error), host=host) from error
                 self._stack.callback(driver.close)
                 self._drivers[host] = driver
             return self._drivers[host]

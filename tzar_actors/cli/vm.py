@@ -34,6 +34,7 @@ TimeoutOption: TypeAlias = Annotated[
     typer.Option(
         "--timeout",
         min=0.1,
+        max=86400.0,
         help="Seconds that a supervisor has until it is so; without one: that a VM has to shut down.",
     ),
 ]

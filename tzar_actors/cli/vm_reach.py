@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tzar_actors.cli.options import ConfigOption, JsonOption, VmArgument, VmsArgument, settings_from
-from tzar_actors.errors import SupervisorError
+from tzar_actors.errors import ConfigError, SupervisorError
 
 if TYPE_CHECKING:
     from tzar_actors.by_hand.reach import SeenVm
@@ -50,7 +50,8 @@ def exec_command(
     argv: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run in the VM, behind a --.")],
     config: ConfigOption = None,
     timeout_s: Annotated[
-        float, typer.Option("--timeout", min=0.1, help="Seconds after which it is ended with all it started.")
+        float,
+        typer.Option("--timeout", min=0.1, max=86400.0, help="Seconds after which it is ended with all it started."),
     ] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object with exit code and outputs.")] = False,
 ) -> None:
@@ -102,10 +103,15 @@ def screenshot_command(
     """Write what a running VM shows as a PNG file."""
     from tzar_actors.by_hand.reach import Reach
 
+    if not output.absolute().parent.is_dir():
+        raise ConfigError(f"--output {output}: there is no such folder. Make it, or name another")
     with Reach(settings_from(config)) as reach:
         ((_, host),) = reach.find([vm]).items()
         picture = reach.driver(host).screenshot(vm)
-    output.write_bytes(picture)
+    try:
+        output.write_bytes(picture)
+    except OSError as error:
+        raise ConfigError(f"--output {output} cannot be written: {error.strerror}. Name another file") from error
     _say(as_json, vm, host, "screenshot", f"its screen is in {output}", len(picture))
 
 

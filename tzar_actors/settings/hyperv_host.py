@@ -1,16 +1,25 @@
 """The settings of a Hyper-V host: how it is reached, what its VMs are, and how their guests are reached."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tzar_actors.settings.section import Count, Port, Seconds, Section, Text, allowing
 
 __all__ = ["HyperVHost"]
 
 _Address = Annotated[str, Field(json_schema_extra=allowing("an IPv4 address"))]
+_Host = Annotated[str, Field(min_length=1, json_schema_extra=allowing("a name or an address"))]
+_WindowsPath = Annotated[str, Field(min_length=1, json_schema_extra=allowing("a full path of Windows"))]
+_CheckpointName = Annotated[
+    str, Field(min_length=1, max_length=100, json_schema_extra=allowing("a text of 100 characters at most"))
+]
+_StopSeconds = Annotated[
+    float, Field(strict=True, gt=0, le=3600, json_schema_extra=allowing("a number above 0, 3600 at most"))
+]
 _GuestAddresses = Annotated[str, Field(json_schema_extra=allowing('"dhcp", or the first and the last of a range'))]
 _Memory = Annotated[
     int, Field(strict=True, ge=32, multiple_of=2, json_schema_extra=allowing("an even integer of at least 32"))
@@ -22,7 +31,7 @@ _NOT_FOR_PYWINRM = ("endpoint", "transport", "server_cert_validation", "ca_trust
 class HyperVHost(Section):
     """How VMs of the driver `hyperv` are made and reached: each is a clone of a template on a Hyper-V host."""
 
-    address: Text | None = Field(
+    address: _Host | None = Field(
         default=None,
         description="The host's name or address, which is reached by WinRM. Without it: this machine is the host.",
         examples=["hv01.example.net"],
@@ -63,10 +72,10 @@ class HyperVHost(Section):
     lanes: Annotated[int, Field(strict=True, ge=1, le=12)] = Field(
         default=3, description="How many PowerShells are kept running on the host, beside one for status."
     )
-    template: Text = Field(
+    template: _WindowsPath = Field(
         default=r"C:\tzar\template.vhdx", description="The disk that the VMs are clones of, on the host; read-only."
     )
-    folder: Text = Field(default=r"C:\tzar\vms", description="Where the VMs lie, on the host.")
+    folder: _WindowsPath = Field(default=r"C:\tzar\vms", description="Where the VMs lie, on the host.")
     switch: Text = Field(default="tzar", description="The virtual switch that the VMs are connected to.")
     host_address: _Address = Field(
         default="192.168.77.1", description="The host's own address on an internal switch, made by `tzar host init`."
@@ -122,16 +131,18 @@ class HyperVHost(Section):
     reserve_disk_mb: Annotated[int, Field(strict=True, ge=0)] = Field(
         default=10240, description="Room that stays free on the host's disk."
     )
-    agent_home: Text = Field(default=r"C:\ProgramData\tzar-agent", description="The agent's folder in the guests.")
+    agent_home: _WindowsPath = Field(
+        default=r"C:\ProgramData\tzar-agent", description="The agent's folder in the guests."
+    )
     boot_timeout_s: Seconds = Field(
         default=300.0, description="Seconds from a VM's start until its guest must have its identity."
     )
-    stop_timeout_s: Seconds = Field(
+    stop_timeout_s: _StopSeconds = Field(
         default=60.0,
         description="Seconds that a guest which is asked to shut down is given; then its VM is turned off. One that"
         " does not answer at all is turned off at once.",
     )
-    checkpoint: Text | None = Field(
+    checkpoint: _CheckpointName | None = Field(
         default=None,
         description="Name of a checkpoint that each VM gets at its first boot, with its memory, before its first"
         " identity. A VM that restarts do not bring back is restored to it. Without it: such a VM is made anew.",
@@ -161,6 +172,31 @@ class HyperVHost(Section):
             return address and str(ipaddress.IPv4Address(address))
         except ValueError:
             raise ValueError(f'"{address}" is not an IPv4 address; allowed: one such as 192.168.77.1') from None
+
+    @field_validator("address")
+    @classmethod
+    def _is_a_host_alone(cls, address: str | None) -> str | None:
+        if address is None or re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?", address):
+            return address
+        try:
+            return str(ipaddress.IPv6Address(address))
+        except ValueError:
+            raise ValueError(
+                f'"{address}" is not a host\'s name or address; allowed: hv01.example.net or 10.0.0.5, with `https` and'
+                " `port` beside it"
+            ) from None
+
+    @field_validator("template", "folder", "agent_home")
+    @classmethod
+    def _is_a_full_path(cls, path: str, info: ValidationInfo) -> str:
+        starts = r"[A-Za-z]:" if info.field_name == "agent_home" else r"([A-Za-z]:|\\\\[^\\]+\\[^\\]+)"
+        is_plain = not set(path) & set('[]*?"<>|/`') and not set(path.split("\\")) & {".", ".."}
+        if is_plain and re.fullmatch(rf"{starts}\\.+", path):
+            return path
+        raise ValueError(
+            f'"{path}" is not a full path of Windows without wildcards and steps upwards; allowed: one such as'
+            " 'C:\\tzar', in single quotes"
+        )
 
     @model_validator(mode="after")
     def _agree(self) -> "HyperVHost":
