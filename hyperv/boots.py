@@ -55,7 +55,7 @@ class Heartbeats:
         believed_at = known_since + self._remembered_s
         heartbeat, failure = "not asked for", None
         while True:
-            answer = self._answer_since(known_since, deadline)
+            asked_at, answer = self._answer_since(known_since, deadline)
             if isinstance(answer, DriverError):
                 raise answer
             now = time.monotonic()
@@ -66,7 +66,7 @@ class Heartbeats:
                     return row
                 heartbeat = row["Heartbeat"] if row is not None else "none"
                 failure = None if runs else self._not_running(vm, row)
-            if failure is not None and now >= min(believed_at, deadline):
+            if failure is not None and (asked_at >= believed_at or now >= deadline):
                 raise failure
             if now >= deadline:
                 raise self._error(
@@ -76,8 +76,8 @@ class Heartbeats:
                 )
             known_since = now
 
-    def _answer_since(self, moment: float, deadline: float) -> Mapping[str, Row] | DriverError | None:
-        """The answer to a question that was asked after `moment`: by this thread, or by another one that waits.
+    def _answer_since(self, moment: float, deadline: float) -> tuple[float, Mapping[str, Row] | DriverError | None]:
+        """When a question was asked after `moment`, by this thread or by another one that waits, and the answer.
 
         None: there was none until the deadline.
         """
@@ -88,11 +88,11 @@ class Heartbeats:
                     self._is_asking = True
                     break
                 if now >= deadline:
-                    return None
+                    return now, None
                 until = deadline if self._is_asking else min(deadline, self._next_at)
                 self._changed.wait(until - now)
             else:
-                return self._answer
+                return self._asked_at, self._answer
         asked_at, answer = time.monotonic(), None
         try:
             answer = self._asked()
@@ -103,7 +103,7 @@ class Heartbeats:
                 if answer is not None:
                     self._asked_at, self._answer = asked_at, answer
                 self._changed.notify_all()
-        return answer
+        return asked_at, answer
 
     def _asked(self) -> Mapping[str, Row] | DriverError:
         try:

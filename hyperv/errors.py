@@ -92,7 +92,8 @@ class _Known(NamedTuple):
 _MEMORY = _Known("Free memory on the host, or give its VMs less or fewer of them", busy=True)
 _DISK = _Known("Free space on the host's disk", busy=True)
 _NO_RIGHTS = _Known(
-    "Make the account a member of Hyper-V Administrators (S-1-5-32-578) or Administrators on the host",
+    "Make the account a member of Administrators (S-1-5-32-544) on the host; for a supervisor on the host itself,"
+    " Hyper-V Administrators (S-1-5-32-578) is enough",
     unreachable=True,
 )
 _NO_SERVICE = _Known("Start the service on the host: Start-Service vmms", unreachable=True)
@@ -105,6 +106,7 @@ _BY_CODE = {
     "TzarNoRights": _NO_RIGHTS,
     "TzarNoService": _NO_SERVICE,
     "TzarNoSwitch": _Known("It is tried again, and works once the switch is there: tzar host init", lacking=True),
+    "TzarAddressTaken": _Known("Find the other machine, or give the fleet another range: guest_addresses"),
     "TzarTemplateHasCheckpoints": _NOT_CLONEABLE,
     "TzarTemplateMissing": _NOT_CLONEABLE,
     "TzarTemplateWritable": _NOT_CLONEABLE,

@@ -34,6 +34,9 @@ __all__ = ["Lane", "Opener", "SignInGuard"]
 Opener = Callable[[Program, float], Channel]  # opens a channel to a PowerShell of its own, within so many seconds
 _CUTTING = frozenset({Trouble.CUT, Trouble.NO_ROUTE, Trouble.DENIED, Trouble.UNTRUSTED})  # a new connection is needed
 _CLOSE_S = 2.0  # seconds for ending a PowerShell that is not needed any more
+_RETIRED_CLOSE_S = 10.0  # for one that could not be ended so
+_FORGOTTEN_AFTER_S = 1800.0  # by then its host has ended it: nobody asked it for twice its idle time
+_CLAIM_S = 30.0
 
 
 class SignInGuard:
@@ -52,6 +55,7 @@ class SignInGuard:
         self._lock = threading.Lock()
         self._state = SignIn()
         self._refused: object = None
+        self._claimed_until = 0.0
 
     def wait_s(self) -> float:
         """Seconds until they may be shown; 0: now."""
@@ -59,16 +63,22 @@ class SignInGuard:
             return self._wait_s()
 
     def claim(self) -> float:
-        """As `wait_s`; and after a refusal, whoever is told 0 is the only one until they are due again."""
+        """As `wait_s`; and after a refusal, whoever is told 0 is the only one until it notes how that ended."""
         with self._lock:
             wait_s = self._wait_s()
-            if wait_s <= 0.0:
-                self._state = self._state.claimed(self._clock())
+            if wait_s <= 0.0 and self._state.denials:
+                self._claimed_until = self._clock() + _CLAIM_S
             return wait_s
+
+    def release(self) -> None:
+        """Whoever claimed has nothing to note."""
+        with self._lock:
+            self._claimed_until = 0.0
 
     def note(self, trouble: Trouble | None) -> None:
         """How showing them ended; None: well. What goes on by a connection that had signed in before says nothing."""
         with self._lock:
+            self._claimed_until = 0.0
             if trouble is Trouble.DENIED:
                 refused = self._account()
                 before = self._state if refused == self._refused else SignIn()
@@ -77,8 +87,11 @@ class SignInGuard:
                 self._state = SignIn()
 
     def _wait_s(self) -> float:
-        wait_s = self._state.wait_s(self._clock())
-        return wait_s if wait_s <= 0.0 or self._account() == self._refused else 0.0
+        now = self._clock()
+        wait_s = self._state.wait_s(now)
+        if wait_s > 0.0 and self._account() != self._refused:
+            wait_s = 0.0
+        return max(wait_s, self._claimed_until - now, 0.0)
 
 
 class Lane:
@@ -118,7 +131,7 @@ class Lane:
         self._is_cut = False
         self._opened_at = 0.0
         self._calls = 0
-        self._retired: list[Channel] = []
+        self._retired: list[tuple[Channel, float]] = []  # with when each was
 
     def call(self, function: str, parameters: Mapping[str, Value], timeout_s: float) -> list[Any]:
         """Calls a function and returns what it put out. One call at a time: a second one waits for the first.
@@ -149,7 +162,7 @@ class Lane:
         Where the host refuses the credentials, or is out of reach, it ends it itself when that has idled for a while.
         """
         self._closed.set()
-        for channel in (self._channel, *self._retired):
+        for channel in (self._channel, *(retired for retired, _ in self._retired)):
             if channel is not None:
                 with contextlib.suppress(ChannelError):
                     self._close(channel, _CLOSE_S)
@@ -186,13 +199,16 @@ class Lane:
                     assert_never(decision)
 
     def _ask(self, request: Request, asked: Asked) -> tuple[Asked, Reply | ChannelError]:
-        signs_in = self._channel is None or self._is_cut
-        if signs_in and (wait_s := self._guard.claim()) > 0.0:
-            return asked, _kept_back(wait_s)
+        must_sign_in, is_due = self._channel is None or self._is_cut, self._is_due(asked)
+        if must_sign_in or is_due:
+            wait_s = self._guard.claim()
+            if wait_s > 0.0 and must_sign_in:
+                return asked, _kept_back(wait_s)
+            is_due = is_due and wait_s <= 0.0  # else an old one is better than none
         try:
-            channel = self._ready(asked)
+            channel = self._ready(asked, is_due)
             channel.send(request.line, asked.deadline - self._clock())
-            if signs_in:
+            if must_sign_in:
                 self._guard.note(None)
         except ChannelError as error:
             self._guard.note(error.trouble)
@@ -226,16 +242,18 @@ class Lane:
                 raise ChannelError(Trouble.GARBLED, "a request arrived damaged")
         raise ChannelError(Trouble.SILENT, "no reply came")
 
-    def _ready(self, asked: Asked) -> Channel:
-        """A channel that works as far as is known."""
+    def _is_due(self, asked: Asked) -> bool:
+        """Whether its PowerShell is to be replaced."""
+        if self._channel is None or asked.sent:  # one that may have this call already is asked again, however old it is
+            return False
+        return self._recycling.is_due(self._clock() - self._opened_at, self._calls, self._channel.operations)
+
+    def _ready(self, asked: Asked, is_due: bool) -> Channel:
+        """A channel that works as far as is known; another one in place of one that is due."""
         if self._closed.is_set():
             raise ChannelError(Trouble.UNUSABLE, "the driver was closed")
-        # One that may have this call already is asked again, however old it is.
-        if self._channel is not None and not asked.sent:
-            age_s = self._clock() - self._opened_at
-            is_due = self._recycling.is_due(age_s, self._calls, self._channel.operations)
-            if is_due and self._guard.wait_s() <= 0.0:  # else it is better than none
-                self._retire()
+        if is_due:
+            self._recycle()
         if self._channel is None:
             self._channel = self._open(asked.deadline)
             self._opened_at, self._calls, self._is_cut = self._clock(), 0, False
@@ -264,6 +282,18 @@ class Lane:
             raise
         return channel
 
+    def _recycle(self) -> None:
+        """Ends a PowerShell that still works, unless that shows that the credentials are refused."""
+        channel = self._channel
+        assert channel is not None
+        try:
+            self._close(channel, _CLOSE_S, is_claimed=True)
+        except ChannelError as error:
+            if error.trouble is Trouble.DENIED:
+                return
+            self._retired.append((channel, self._clock()))
+        self._channel, self._is_cut = None, False
+
     def _retire(self) -> None:
         channel, self._channel, self._is_cut = self._channel, None, False
         if channel is not None:
@@ -273,24 +303,28 @@ class Lane:
         try:
             self._close(channel, _CLOSE_S)
         except ChannelError:  # it is tried again before the next one is opened
-            self._retired.append(channel)
+            self._retired.append((channel, self._clock()))
 
-    def _close(self, channel: Channel, timeout_s: float) -> None:
+    def _close(self, channel: Channel, timeout_s: float, *, is_claimed: bool = False) -> None:
         """Ends it, which takes a sign-in of its own."""
-        if (wait_s := self._guard.wait_s()) > 0.0:
+        if not is_claimed and (wait_s := self._guard.claim()) > 0.0:
             raise _kept_back(wait_s)
         try:
             channel.close(timeout_s)
         except ChannelError as error:
             self._guard.note(error.trouble)
             raise
+        self._guard.release()
 
     def _end_retired(self, deadline: float) -> None:
+        """Before another one is opened, by whoever may sign in."""
         while self._retired:
+            channel, retired_at = self._retired[-1]
+            remaining_s = deadline - self._clock()
             try:
-                self._retired[-1].close(min(_CLOSE_S, deadline - self._clock()))
+                channel.close(min(_RETIRED_CLOSE_S, max(_CLOSE_S, remaining_s / 2), remaining_s))
             except ChannelError as error:
-                if error.trouble in _CUTTING:
+                if error.trouble in _CUTTING and self._clock() - retired_at < _FORGOTTEN_AFTER_S:
                     raise
             self._retired.pop()
 

@@ -178,10 +178,6 @@ class SignIn:
         """After a refusal: half a minute, then twice as long each time, up to ten minutes."""
         return SignIn(self.denials + 1, at + min(600.0, 30.0 * 2.0**self.denials))
 
-    def claimed(self, at: float) -> "SignIn":
-        """While somebody shows them once more: others wait for half a minute."""
-        return replace(self, not_before=max(self.not_before, at + 30.0)) if self.denials else self
-
     def wait_s(self, at: float) -> float:
         """Seconds until it is time; 0: now."""
         return max(0.0, self.not_before - at)

@@ -97,8 +97,8 @@ class WinRmChannel:
             if not self._is_over:
                 self._end(time.monotonic() + timeout_s)
                 self._is_over = True
+                self._connection.hang_up()
         finally:
-            self._connection.hang_up()
             self._ending.release()
 
     def _end(self, deadline: float) -> None:

@@ -1,4 +1,4 @@
-"""A signed-in connection to a host by WinRM (pywinrm): it ends in time, and whatever befalls it is a `ChannelError`.
+"""A signed-in connection to a host by WinRM (pywinrm): it ends in time, and what befalls it is a `ChannelError`.
 
 A `Protocol` of pywinrm is one connection. Over NTLM it cannot go on once that connection is lost: it seals on with the
 old key; and after a sign-in that failed it goes on without encryption. So after any trouble a new one is made.
@@ -33,8 +33,11 @@ _LONGEST_RECEIVE_S = 20
 _SLACK_S = 3.0  # how much later than it promised an answer may come
 _SHORTEST_SLACK_S = 0.2
 _SHORTEST_S = 0.05
-_SIGN_IN_SHARE = 3  # of the time that is left: one that hangs leaves enough for another
+# Of the time that is left, and of little time not less than so many seconds: one that hangs leaves enough for another.
+# Over HTTPS the sign-in is a part of the first request, and has all the time of it.
+_SIGN_IN_SHARE = 3
 _CONNECT_SHARE = 4
+_SIGN_IN_S = 2.0
 _FAULTS = {
     5: Trouble.DENIED,
     109: Trouble.GONE,  # its pipe has ended
@@ -50,9 +53,14 @@ _FAULTS = {
     2150859179: Trouble.BUSY,  # MAX_SHELLUSERS
     **dict.fromkeys(range(2150859236, 2150859242), Trouble.BUSY),  # those that end in _PPQ, of a plug-in
 }
+# What libraries raise that pywinrm has as extras, where the sign-in fails. Kerberos says the same of a server for
+# tickets that is out of reach, and locks no account.
 _EXTRAS = {
-    "winrm.vendor.requests_kerberos.exceptions": ("KerberosExchangeError", "MutualAuthenticationError"),
-    "requests_credssp.exceptions": ("AuthenticationException",),
+    "winrm.vendor.requests_kerberos.exceptions": {
+        "KerberosExchangeError": Trouble.UNUSABLE,
+        "MutualAuthenticationError": Trouble.UNUSABLE,
+    },
+    "requests_credssp.exceptions": {"AuthenticationException": Trouble.DENIED},
 }
 
 
@@ -111,7 +119,7 @@ class _TimeLeft(urllib3.Timeout):
 
     def clone(self) -> urllib3.Timeout:
         left_s = max(_SHORTEST_S, self._until - time.monotonic())
-        return urllib3.Timeout(connect=min(self._connect_s, left_s), read=left_s)
+        return urllib3.Timeout(total=left_s, connect=min(self._connect_s, left_s), read=left_s)
 
 
 class Connection:
@@ -154,7 +162,7 @@ class Connection:
         """
         if self._is_hung_up:  # pywinrm would sign in once more
             raise ChannelError(Trouble.CUT, "the connection was hung up")
-        patience_s = max(_SHORTEST_S, self.remaining_s()) / _SIGN_IN_SHARE
+        patience_s = self._share(_SIGN_IN_SHARE)
         operation_s = math.inf
         try:
             if self._is_new:
@@ -162,8 +170,9 @@ class Connection:
                 self._protocol.transport.build_session()
                 self._is_new = False
             patience_s = max(_SHORTEST_S, self.remaining_s())
-            self._protocol.operation_timeout_sec = max(1, min(_LONGEST_RECEIVE_S, math.floor(patience_s * 0.75)))
+            self._protocol.operation_timeout_sec = max(1, math.floor(patience_s * 0.75))
             if waits:
+                self._protocol.operation_timeout_sec = min(_LONGEST_RECEIVE_S, self._protocol.operation_timeout_sec)
                 operation_s = self._protocol.operation_timeout_sec
                 patience_s = min(patience_s, operation_s + _SLACK_S)
             self._allow(patience_s)
@@ -179,8 +188,10 @@ class Connection:
             raise ChannelError(Trouble.CUT, f"WinRM did not answer {late}") from None
         except (winrm.exceptions.WinRMError, winrm.exceptions.WinRMTransportError) as error:
             raise _refused(error) from None
-        except _of_extras() as error:
-            raise ChannelError(Trouble.DENIED, f"the host refused the credentials: {_told(error)}") from None
+        except tuple(extras := _of_extras()) as error:
+            trouble = next(trouble for kind, trouble in extras.items() if isinstance(error, kind))
+            what = "the host refused the credentials" if trouble is Trouble.DENIED else "it cannot sign in"
+            raise ChannelError(trouble, f"{what}: {_told(error)}") from None
         except requests.exceptions.RequestException as error:
             raise _not_connected(error, self._endpoint) from None
         except PermissionError:
@@ -203,23 +214,25 @@ class Connection:
             what = f"the answer makes no sense ({type(error).__name__})"
             raise ChannelError(Trouble.CUT, f"{what}: is it WinRM that answers at {self._endpoint}?") from None
 
+    def _share(self, count: int) -> float:
+        remaining_s = max(_SHORTEST_S, self.remaining_s())
+        return min(remaining_s, max(_SIGN_IN_S, remaining_s / count))
+
     def _allow(self, patience_s: float) -> None:
-        connect_s = max(_SHORTEST_S, self.remaining_s() / _CONNECT_SHARE)
-        limit = _TimeLeft(connect_s, time.monotonic() + patience_s)
+        limit = _TimeLeft(self._share(_CONNECT_SHARE), time.monotonic() + patience_s)
         # requests takes such an object, and looks at it for each request.
         self._protocol.transport.read_timeout_sec = limit  # type: ignore[assignment]
 
 
-def _of_extras() -> tuple[type[Exception], ...]:
-    """What libraries raise that pywinrm has as extras, where the sign-in fails."""
-    found: list[type[Exception]] = []
-    for module, names in _EXTRAS.items():
+def _of_extras() -> dict[type[Exception], Trouble]:
+    found: dict[type[Exception], Trouble] = {}
+    for module, kinds in _EXTRAS.items():
         try:
             library = importlib.import_module(module)
         except ImportError:  # nobody signs in by it
             continue
-        found += [getattr(library, name) for name in names]
-    return tuple(found)
+        found |= {getattr(library, name): trouble for name, trouble in kinds.items()}
+    return found
 
 
 def _told(error: Exception) -> str:

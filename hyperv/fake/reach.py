@@ -238,7 +238,7 @@ def _open_guest(host: Hypervisor, given: Given) -> tuple[FakeVm, Mark]:
         raise tzar_error(
             "TzarNoGuestSession",
             f"PowerShell Direct into '{mark.name}' as '{user}' failed: {problem} Check that the guest has booted, and "
-            "its user and password.",
+            "its user and password, and that host and template have the same updates of Windows.",
             category="ConnectionError",
             target=mark.name,
         )

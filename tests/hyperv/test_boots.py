@@ -90,6 +90,18 @@ def test_what_the_module_may_remember_from_before_the_start_is_not_believed(befo
     assert len(asked) == 3
 
 
+def test_what_was_asked_too_early_is_not_believed_however_late_the_answer_comes():
+    off, asked = {"tzar-01": row(state="Off")}, []
+
+    def ask():
+        asked.append(1)
+        time.sleep(0.3)
+        return off if len(asked) == 1 else {"tzar-01": row()}
+
+    heartbeats = Heartbeats("hv01", ask, pause_s=0.01, remembered_s=0.2)
+    assert heartbeats.wait("tzar-01", soon()) == row()
+
+
 def test_a_vm_that_stays_off_is_believed_at_last_and_at_the_deadline_at_the_latest():
     off = {"tzar-01": row(state="Off")}
     for remembered_s, limit_s in ((0.1, PATIENCE_S), (PATIENCE_S, 0.1)):

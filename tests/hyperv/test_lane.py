@@ -305,8 +305,39 @@ def test_after_a_refusal_one_alone_shows_the_credentials_once_more(world):
     guard.note(Trouble.DENIED)
     world.now += 30.0
     assert (guard.wait_s(), guard.claim(), guard.claim()) == (0.0, 0.0, 30.0)
+    guard.note(Trouble.CUT)
+    assert (guard.claim(), guard.claim()) == (0.0, 30.0), "what broke was no refusal, and somebody may try again"
     guard.note(None)
     assert (guard.claim(), guard.claim()) == (0.0, 0.0)
+
+
+def test_a_connection_that_breaks_after_a_refusal_is_made_anew_and_is_told_as_what_it_is(world):
+    lane = make_lane(world)
+    world.open_troubles = [Trouble.DENIED]
+    with pytest.raises(HyperVError):
+        call(lane)
+    world.now += 30.0
+    world.open_troubles = [Trouble.CUT, Trouble.CUT]
+    assert call(lane) == {"channel": 0, "done": 1}
+    lane = make_lane(world)
+    world.open_troubles = [Trouble.DENIED]
+    with pytest.raises(HyperVError):
+        call(lane)
+    world.now += 30.0
+    world.open_troubles = [Trouble.CUT] * 9
+    with pytest.raises(HyperVError, match="at opening") as raised:
+        call(lane)
+    assert "the host refused" not in str(raised.value)
+
+
+def test_another_account_is_tried_by_one_alone(world):
+    account = ["wrong"]
+    guard = SignInGuard(world.clock, lambda: account[0])
+    guard.note(Trouble.DENIED)
+    account[0] = "mistyped"
+    assert (guard.claim(), guard.claim()) == (0.0, 30.0)
+    guard.note(Trouble.DENIED)
+    assert guard.claim() == 30.0
 
 
 def test_credentials_that_were_refused_are_not_shown_to_end_a_powershell(world):
@@ -329,6 +360,31 @@ def test_an_old_powershell_is_kept_while_credentials_are_kept_back(world):
     guard.note(Trouble.DENIED)
     assert call(lane) == {"channel": 0, "done": 2}
     world.now += 30.0
+    assert call(lane)["channel"] == 1
+
+
+def test_an_old_powershell_whose_end_shows_that_the_credentials_are_refused_works_on(world):
+    guard = SignInGuard(world.clock)
+    lane = make_lane(world, guard=guard, recycling=Recycling(max_calls=1))
+    call(lane)
+    world.opened[0].troubles["close"] = [Trouble.DENIED]
+    assert call(lane) == {"channel": 0, "done": 2}
+    assert guard.wait_s() == 30.0
+    assert world.log.count((0, "close")) == 1, "they are shown once"
+    world.now += 30.0
+    assert call(lane)["channel"] == 1
+    assert world.open_now() == [1]
+
+
+def test_an_old_powershell_that_cannot_be_ended_is_forgotten_when_its_host_must_have_ended_it(world, lane):
+    call(lane)
+    world.opened[0].troubles["receive"] = [Trouble.GONE]
+    world.opened[0].troubles["close"] = [Trouble.CUT] * 99
+    with pytest.raises(HyperVError):
+        call(lane)
+    with pytest.raises(HyperVError, match="at close"):
+        call(lane)
+    world.now += 1800.0
     assert call(lane)["channel"] == 1
 
 

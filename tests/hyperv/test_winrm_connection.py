@@ -75,6 +75,20 @@ def test_a_sign_in_has_a_third_of_the_time_and_what_comes_then_all_that_is_left(
         assert len(transport.allowed) == 1  # once
 
 
+def test_little_time_is_enough_for_a_sign_in(connection, transport):
+    connection.deadline = time.monotonic() + 2.0
+    with connection.talking():
+        pass
+    [(_, sign_in_s)] = transport.allowed
+    assert sign_in_s == pytest.approx(2.0, abs=0.5)
+
+
+def test_what_does_not_wait_may_take_all_its_time(connection):
+    connection.deadline = time.monotonic() + 100.0
+    with connection.talking() as protocol:
+        assert protocol.operation_timeout_sec == pytest.approx(75, abs=2)
+
+
 def test_each_request_of_a_sign_in_has_what_the_ones_before_it_left(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(winrm_connection.time, "monotonic", lambda: now[0])
@@ -128,14 +142,14 @@ def test_a_refusal_by_credssp_is_one(connection):
     assert told.text == "the host refused the credentials: Server did not response with a CredSSP token"
 
 
-def test_a_sign_in_by_kerberos_without_a_ticket_is_a_refusal(connection, monkeypatch):
+def test_a_sign_in_by_kerberos_without_a_ticket_is_told_with_its_reason(connection, monkeypatch):
     monkeypatch.setitem(sys.modules, "kerberos", types.ModuleType("kerberos"))  # that library is C of the system's
     for name in [name for name in sys.modules if name.startswith("winrm.vendor.requests_kerberos")]:
         monkeypatch.delitem(sys.modules, name)
     errors = importlib.import_module("winrm.vendor.requests_kerberos.exceptions")
     for kind in (errors.KerberosExchangeError, errors.MutualAuthenticationError):
         told = met(connection, kind("No Kerberos credentials available"))
-        assert told.trouble is Trouble.DENIED
+        assert told.trouble is Trouble.UNUSABLE
         assert "No Kerberos credentials available" in told.text
     for name in [name for name in sys.modules if name.startswith("winrm.vendor.requests_kerberos")]:
         monkeypatch.delitem(sys.modules, name)

@@ -107,7 +107,7 @@ class ByHand:
             width = {host: self.reach.plans[host].host.boots_at_a_time for host in vms.values()}
             pools = {host: stack.enter_context(ThreadPoolExecutor(most)) for host, most in width.items()}
             for pool in pools.values():
-                stack.callback(pool.shutdown, cancel_futures=True)
+                stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # the stack waits for each later
             futures: dict[Future[Done], str] = {
                 pools[host].submit(self._do, verb, vm, host, timeout_s): vm for vm, host in vms.items()
             }

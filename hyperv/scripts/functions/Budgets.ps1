@@ -72,7 +72,7 @@ function Get-TzarFolderSize {
             try {
                 foreach ($file in $place.EnumerateFiles('*', 'AllDirectories')) {
                     $file.Refresh()  # a folder tells the size that a file had when it was opened
-                    $sizes[$place.Name] += $file.Length
+                    if ($file.Exists) { $sizes[$place.Name] += $file.Length }
                 }
             }
             catch { Assert-TzarFolderRace -Record $_ }

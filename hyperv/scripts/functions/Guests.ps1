@@ -16,7 +16,7 @@ function Open-TzarGuest {
     try { New-PSSession -VMId $Found.VM.Id -Credential $credential -ErrorAction Stop }
     catch {
         throw (New-TzarError -Id TzarNoGuestSession -Category ConnectionError -Target $Found.Mark.Name -Cause $_.Exception -Message (
-            "PowerShell Direct into '$($Found.Mark.Name)' as '$User' failed: $($_.Exception.Message) Check that the guest has booted, and its user and password."))
+            "PowerShell Direct into '$($Found.Mark.Name)' as '$User' failed: $($_.Exception.Message) Check that the guest has booted, its user and password, and that host and template have the same updates of Windows."))
     }
 }
 
@@ -95,8 +95,9 @@ function Invoke-TzarWorkerCommand {
                     $null = & { $ErrorActionPreference = 'SilentlyContinue'; & taskkill.exe /PID $process.Id /T /F 2>&1 }
                     $null = $process.WaitForExit(5000)
                 }
+                $code = if ($ended) { $process.ExitCode } else { -1 }
                 @{
-                    Problem = ''; TimedOut = -not $ended; ExitCode = if ($ended) { [int] $process.ExitCode } else { -1 }
+                    Problem = ''; TimedOut = -not $ended; ExitCode = $code
                     Stdout = (& $read "$stem.out"); Stderr = (& $read "$stem.err")
                 }
             }
@@ -106,6 +107,10 @@ function Invoke-TzarWorkerCommand {
     finally { Remove-PSSession -Session $session }
     if ($answer.Problem) {
         throw (New-TzarError -Id TzarNoProgram -Category ObjectNotFound -Target $Name -Message "'$($Argv[0])' could not be started in '$Name', in '$WorkingDirectory': $($answer.Problem)")
+    }
+    # A process that ends at once may be gone before its handle is there, and null would become 0, a success.
+    if ($null -eq $answer.ExitCode) {
+        throw (New-TzarError -Id TzarNoExitCode -Target $Name -Message "'$($Argv[0])' ended in '$Name', and so soon that its exit code is lost. Run it by a program that waits, as in: cmd /c.")
     }
     [pscustomobject]@{ ExitCode = [int] $answer.ExitCode; Stdout = "$($answer.Stdout)"; Stderr = "$($answer.Stderr)"; TimedOut = [bool] $answer.TimedOut }
 }

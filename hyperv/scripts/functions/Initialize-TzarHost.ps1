@@ -87,9 +87,32 @@ function Initialize-TzarAddress {
             if (-not $Cmdlet.ShouldProcess("$Address/$PrefixLength", 'give the host this address on the switch')) { return }
             $state = 'made'
         }
-        $null = New-NetIPAddress -InterfaceIndex $Adapter.ifIndex -IPAddress $Address -PrefixLength $PrefixLength -ErrorAction Stop
+        Set-TzarAddress -Adapter $Adapter -Address $Address -PrefixLength $PrefixLength
     }
     [pscustomobject]@{ Name = 'address'; Found = $state; Detail = "$Address/$PrefixLength" }
+}
+
+function Set-TzarAddress {
+    <#
+    .SYNOPSIS
+    Gives an adapter an address. One that was just made is listed before IP can use it, and refuses for some seconds.
+    #>
+    param([object] $Adapter, [string] $Address, [int] $PrefixLength)
+    $watch = [System.Diagnostics.Stopwatch]::StartNew()
+    while ($true) {
+        try {
+            Set-NetIPInterface -InterfaceIndex $Adapter.ifIndex -AddressFamily IPv4 -Dhcp Disabled -ErrorAction Stop
+            $null = New-NetIPAddress -InterfaceIndex $Adapter.ifIndex -IPAddress $Address -PrefixLength $PrefixLength -ErrorAction Stop
+            return
+        }
+        catch {
+            # 87: DHCP is still on for it; 1168: IP does not know it yet.
+            if ($_.FullyQualifiedErrorId -notmatch 'System Error (87|1168)\b' -or $watch.Elapsed.TotalSeconds -gt 30) { throw }
+        }
+        Start-Sleep -Milliseconds 500
+        # It may have been written all the same.
+        if (@(Get-TzarAddress -Adapter $Adapter | Where-Object { $_.IPAddress -eq $Address }).Count) { return }
+    }
 }
 
 function Initialize-TzarNat {

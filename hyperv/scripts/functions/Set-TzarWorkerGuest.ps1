@@ -25,6 +25,7 @@ function Set-TzarWorkerGuest {
     $ErrorActionPreference = 'Stop'
     $ConfirmPreference = 'None'
     $watch = [System.Diagnostics.Stopwatch]::StartNew()
+    $patience = 20
     if ($Address -and -not $PrefixLength) { throw (New-TzarError -Id TzarBadAddress -Category InvalidArgument -Target $Name -Message "An address for '$Name' needs its prefix length, 1 to 32.") }
     $found = Find-TzarVM -Fleet $Fleet -Name $Name
     $mac = "$(@($found.VM.NetworkAdapters | Select-Object -First 1 | ForEach-Object { $_.MacAddress }))"
@@ -32,8 +33,8 @@ function Set-TzarWorkerGuest {
     $session = Open-TzarGuest -Found $found -User $User -Password $Password
     try {
         $now = if ($FromHostClock) { ConvertTo-TzarUnixTime -Time ([datetime]::UtcNow) } elseif ($Time) { $Time + $watch.Elapsed.TotalSeconds } else { 0 }
-        $answer = Invoke-Command -Session $session -ErrorAction Stop -ArgumentList $mac, $Address, $PrefixLength, $Gateway, $now, $TestPath -ScriptBlock {
-            param($mac, $address, $prefix, $gateway, $now, $path)
+        $answer = Invoke-Command -Session $session -ErrorAction Stop -ArgumentList $mac, $Address, $PrefixLength, $Gateway, $now, $TestPath, $patience -ScriptBlock {
+            param($mac, $address, $prefix, $gateway, $now, $path, $patience)
             $ErrorActionPreference = 'Stop'
             $off = $null
             if ($now) {
@@ -42,30 +43,55 @@ function Set-TzarWorkerGuest {
                 if ([math]::Abs($off) -gt 0.5) { $null = Set-Date -Date $right.ToLocalTime() }
             }
             $problem = ''
-            if ($address) {
-                $adapter = @(Get-NetAdapter -ErrorAction Stop | Where-Object { ($_.MacAddress -replace '-', '') -eq $mac })
-                if (-not $adapter.Count) { $problem = "it has no adapter with the address $mac" }
-                else {
-                    $index = $adapter[0].ifIndex
-                    $has = @(Get-NetIPAddress -ErrorAction Stop | Where-Object { $_.InterfaceIndex -eq $index -and "$($_.AddressFamily)" -eq 'IPv4' })
-                    $routes = @(Get-NetRoute -ErrorAction Stop | Where-Object { $_.InterfaceIndex -eq $index -and $_.DestinationPrefix -eq '0.0.0.0/0' })
-                    $isRight = $has.Count -eq 1 -and $has[0].IPAddress -eq $address -and $has[0].PrefixLength -eq $prefix -and "$($has[0].PrefixOrigin)" -eq 'Manual'
-                    $hasGateway = $(if ($gateway) { $routes.Count -eq 1 -and $routes[0].NextHop -eq $gateway } else { -not $routes.Count })
-                    if (-not ($isRight -and $hasGateway)) {
-                        foreach ($route in $routes) { Remove-NetRoute -InterfaceIndex $index -DestinationPrefix '0.0.0.0/0' -NextHop $route.NextHop -Confirm:$false -ErrorAction Stop }
-                        foreach ($one in $has) { if ("$($one.PrefixOrigin)" -eq 'Manual') { Remove-NetIPAddress -InterfaceIndex $index -IPAddress $one.IPAddress -Confirm:$false -ErrorAction Stop } }
-                        $new = @{ InterfaceIndex = $index; IPAddress = $address; PrefixLength = $prefix }
-                        if ($gateway) { $new.DefaultGateway = $gateway }
-                        Set-NetIPInterface -InterfaceIndex $index -AddressFamily IPv4 -Dhcp Disabled -ErrorAction Stop
-                        $null = New-NetIPAddress @new -ErrorAction Stop
+            $isTaken = $false
+            $watch = [System.Diagnostics.Stopwatch]::StartNew()
+            # A guest that boots for the first time still finds its adapter, and IP refuses one that is not up.
+            while ($address) {
+                $problem = ''
+                try {
+                    $adapter = @(Get-NetAdapter -ErrorAction Stop | Where-Object { ($_.MacAddress -replace '-', '') -eq $mac })
+                    if (-not $adapter.Count) { $problem = "it has no adapter with the address $mac" }
+                    else {
+                        $index = $adapter[0].ifIndex
+                        $has = @(Get-NetIPAddress -ErrorAction Stop | Where-Object { $_.InterfaceIndex -eq $index -and "$($_.AddressFamily)" -eq 'IPv4' })
+                        $routes = @(Get-NetRoute -ErrorAction Stop | Where-Object { $_.InterfaceIndex -eq $index -and $_.DestinationPrefix -eq '0.0.0.0/0' })
+                        $isRight = $has.Count -eq 1 -and $has[0].IPAddress -eq $address -and $has[0].PrefixLength -eq $prefix -and "$($has[0].PrefixOrigin)" -eq 'Manual'
+                        $hasGateway = $(if ($gateway) { $routes.Count -eq 1 -and $routes[0].NextHop -eq $gateway } else { -not $routes.Count })
+                        if ($isRight -and $hasGateway) {
+                            # Windows does not use an address before it knows that nobody else has it, nor one that somebody has.
+                            $state = "$($has[0].AddressState)"
+                            $isTaken = $state -eq 'Duplicate'
+                            if ($isTaken) { $problem = 'another machine on its network has it' }
+                            elseif ($state -eq 'Tentative') { $problem = 'it is not known yet whether another machine has it' }
+                            if ($state -ne 'Tentative') { break }
+                        }
+                        else {
+                            # Before anything is removed: DHCP would put it back.
+                            Set-NetIPInterface -InterfaceIndex $index -AddressFamily IPv4 -Dhcp Disabled -ErrorAction Stop
+                            foreach ($route in $routes) { Remove-NetRoute -InterfaceIndex $index -DestinationPrefix '0.0.0.0/0' -NextHop $route.NextHop -Confirm:$false -ErrorAction Stop }
+                            foreach ($one in $has) { if ("$($one.PrefixOrigin)" -eq 'Manual') { Remove-NetIPAddress -InterfaceIndex $index -IPAddress $one.IPAddress -Confirm:$false -ErrorAction Stop } }
+                            $new = @{ InterfaceIndex = $index; IPAddress = $address; PrefixLength = $prefix }
+                            if ($gateway) { $new.DefaultGateway = $gateway }
+                            $null = New-NetIPAddress @new -ErrorAction Stop
+                            continue
+                        }
                     }
                 }
+                catch { $problem = "$($_.Exception.Message)" }
+                if ($watch.Elapsed.TotalSeconds -gt $patience) { break }
+                Start-Sleep -Milliseconds 250
             }
-            @{ Problem = $problem; Off = $off; Exists = $(if ($path) { Test-Path -LiteralPath $path } else { $null }) }
+            @{ Problem = $problem; IsTaken = $isTaken; Off = $off; Exists = $(if ($path) { Test-Path -LiteralPath $path } else { $null }) }
         }
     }
+    catch [System.Management.Automation.Remoting.PSRemotingTransportException] {
+        throw (New-TzarError -Id TzarNoGuestSession -Category ConnectionError -Target $Name -Cause $_.Exception -Message "The session in '$Name' broke: $($_.Exception.Message)")
+    }
     finally { Remove-PSSession -Session $session }
-    if ($answer.Problem) { throw (New-TzarError -Id TzarNoAdapter -Category ObjectNotFound -Target $Name -Message "The guest of '$Name' could not be given $Address`: $($answer.Problem).") }
+    if ($answer.Problem) {
+        $id = if ($answer.IsTaken) { 'TzarAddressTaken' } else { 'TzarNoAdapter' }
+        throw (New-TzarError -Id $id -Category ObjectNotFound -Target $Name -Message "The guest of '$Name' could not be given $Address`: $($answer.Problem).")
+    }
     [pscustomobject]@{
         Address = $Address
         ClockWasOffSeconds = if ($null -ne $answer.Off) { [math]::Round([double] $answer.Off, 3) } else { $null }

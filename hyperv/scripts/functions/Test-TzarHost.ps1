@@ -195,7 +195,7 @@ function Test-TzarNetwork {
         $wanted = "$HostAddress/$PrefixLength"
         Invoke-TzarCheck -Name 'address' -Wanted $wanted -Cure $cure -CureOf TzarNoAddress -Check {
             $has = @(if ($seen.Adapter) { Get-TzarAddress -Adapter $seen.Adapter | ForEach-Object { "$($_.IPAddress)/$($_.PrefixLength)" } })
-            if ($has -notcontains $wanted) { throw (New-TzarError -Id TzarNoAddress -Category ObjectNotFound -Message ($has -join ', ')) }
+            if ($has -notcontains $wanted) { throw (New-TzarError -Id TzarNoAddress -Category ObjectNotFound -Message $(if ($has.Count) { $has -join ', ' } else { 'none' })) }
             $has -join ', '
         }
     }

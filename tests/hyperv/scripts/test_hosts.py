@@ -115,6 +115,8 @@ def test_each_check_that_fails_says_what_was_found_and_the_cure(host):
     host.run("$null = New-VMSwitch -Name tzar -SwitchType Internal")
     checks = check(host, "-SupervisorIsElsewhere", **NETWORK)
     assert {name for name, one in checks.items() if one["Ok"] is False} == {"address", "nat"}
+    assert checks["address"]["Found"].startswith("169.254.")
+    assert checks["address"]["Cure"].startswith(r".\Initialize-TzarHost.ps1")
     script = r".\Initialize-TzarHost.ps1 -SwitchName 'tzar' -HostAddress 192.168.77.1 -PrefixLength 24"
     assert checks["nat"]["Cure"] == f"{script} -Port 5555 -BlobPort 5556 -Nat"
     assert check(host, **NETWORK)["firewall"]["Ok"] is False
@@ -170,5 +172,35 @@ def test_who_comes_by_the_network_must_be_an_administrator(host, groups, here, b
         rights = check(host, "-SupervisorIsElsewhere")["rights"]
         assert rights["Ok"] is by_network
         assert ("S-1-5-32-544" in rights["Cure"]) == (by_network is not True)
+    finally:
+        host.restart_shell()
+
+
+# An adapter that was just made: listed, and not yet one of IP's.
+NEW_ADAPTER = r"""
+$script:refused = 0
+function script:New-NetIPAddress {
+    [CmdletBinding()] param($InterfaceIndex, $IPAddress, $PrefixLength)
+    $script:refused++
+    if ($script:refused -gt $script:refusals.Count) {
+        Remove-Item -LiteralPath Function:New-NetIPAddress
+        return New-NetIPAddress @PSBoundParameters
+    }
+    $id = "Windows System Error $($script:refusals[$script:refused - 1])"
+    $what = [System.InvalidOperationException]::new('Element nicht gefunden.')
+    $PSCmdlet.ThrowTerminatingError([System.Management.Automation.ErrorRecord]::new($what, $id, 13, $null))
+}
+"""
+
+
+def test_an_adapter_that_was_just_made_gets_its_address_a_little_later(host, refused):
+    try:
+        host.run(NEW_ADAPTER + "$script:refusals = @(87, 1168)")
+        assert initialize(host)["address"] == "made"
+        assert check(host, **NETWORK)["address"]["Ok"] is True
+        host.run(NEW_ADAPTER + "$script:refusals = @(5)")
+        with refused("", "Element nicht gefunden"):
+            initialize(host, HostAddress="192.168.77.2")
+        assert host.run("$script:refused") == [1]
     finally:
         host.restart_shell()
