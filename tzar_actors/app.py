@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
@@ -285,7 +286,8 @@ def _open(
         wiring.genome_limit_bytes,
     )
     gateway.desk.open(lambda: to_trainers, wiring.dispatcher, wiring.fleet)
-    gateway.open(lambda: to_agents)
+    blobs_of = {vm: plan.dialled(blobs.endpoint) for plan in host_plans(settings) for vm in plan.vms}
+    gateway.open(lambda vm: replace(to_agents, blobs=blobs_of.get(vm, access.blobs)))
     blobs.start()
 
 

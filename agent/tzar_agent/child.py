@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tzar_agent.game import Game, Result
-from tzar_agent.lines import from_line, to_line
+from tzar_agent.lines import LINE_LIMIT_BYTES, from_line, to_line
 
 __all__ = ["main"]
 
@@ -72,7 +72,8 @@ def _play(function: Callable[..., object], order: Mapping[str, Any], say: _Speak
         now = time.monotonic()
         if now - reported_at >= _REPORT_EVERY_S:
             reported_at = now
-            say({"tzar": "progress", "attempt": attempt, "count": count, "note": note[:500]})
+            told = note[:500].encode(errors="replace").decode()  # a file's name may hold what is no text
+            say({"tzar": "progress", "attempt": attempt, "count": count, "note": told})
 
     try:
         genome = Path(order["genome"]).read_bytes()
@@ -84,7 +85,8 @@ def _play(function: Callable[..., object], order: Mapping[str, Any], say: _Speak
             kind = "None" if value is None else f"a {type(value).__name__}"
             raise TypeError(f"it returned {kind} as fitness; a finite number or a Result is needed")
         answer = {"tzar": "result", "attempt": attempt, "fitness": float(value), "details": details}
-        to_line(answer)
+        if (size := len(to_line(answer))) > LINE_LIMIT_BYTES:
+            raise ValueError(f"its details are too large: {size} bytes as text, {LINE_LIMIT_BYTES} at most")
     except Exception as error:  # noqa: BLE001  # whatever a game raises is a fault of that game
         traceback.print_exc()
         return {"tzar": "error", "attempt": attempt, "reason": f"the evaluator raised {_line_of(error)}"}

@@ -50,6 +50,7 @@ class Connection:
         self.fd = int(self.socket.get(zmq.FD))
         self.monitor_fd = int(self.monitor.get(zmq.FD))
         self.happened()  # a descriptor tells of nothing until its socket was once found empty
+        self.socket.set(zmq.IPV6, int("[" in identity.endpoint))
         self.socket.connect(identity.endpoint)
 
     def happened(self) -> list[str | None]:

@@ -34,6 +34,7 @@ class BlobLink:
         self.fd = int(self.socket.get(zmq.FD))
         # Chunks of a fetch that was given up may still come in, and must not stop the next one.
         self.socket.set(zmq.RCVHWM, 4 * BLOB_WINDOW)
+        self.socket.set(zmq.IPV6, int("[" in endpoint))
         self.socket.connect(endpoint)
         self.attempt: str | None = None  # for which a genome is being got
         self.dropped = 0  # messages that were none of the protocol

@@ -26,6 +26,8 @@ def play(genome, params, game):
         case "_exit": os._exit(0)
         case "crash": os.abort()
         case "object": return Result(1, {"x": object()})
+        case "mask": return Result(1, {"mask": [False] * params["size"]})
+        case "name": game.progress(os.fsdecode(b"map-\\xff.wad"))
         case "hang":
             game.progress("before the hang")
             subprocess.Popen(["sleep", "300"], start_new_session=True)
@@ -127,6 +129,24 @@ def test_a_game_over_its_time_limit_is_ended_with_its_tree(python):
     assert evaluator_processes(python) == [pid]
 
 
+def test_details_that_are_long_as_text_arrive_and_those_that_are_too_long_are_a_fault(python):
+    python.play("a1", params={"do": "mask", "size": 250_000})
+    assert details_of(python.result("a1")) == {"mask": [False] * 250_000}
+    python.play("a2", params={"do": "mask", "size": 300_000})
+    result = python.result("a2")
+    assert result.status == "fault"
+    assert "details" in result.reason
+    python.play("a3", params={"do": "mask", "size": 900_000})
+    result = python.result("a3")
+    assert result.status == "fault"
+    assert "its details are too large" in result.reason
+
+
+def test_a_note_that_is_no_text_is_told_all_the_same(python):
+    python.play("a1", params={"do": "name"})
+    assert python.result("a1").status == "scored"
+
+
 def test_a_game_without_progress_stalls_and_the_reason_has_its_last_word(python):
     python.play("a1", params={"do": "hang"}, stall_s=0.5)
     result = python.result("a1")
@@ -212,7 +232,8 @@ for line in sys.stdin:
         print(json.dumps({"tzar": "error", "attempt": attempt, "reason": "the map is missing"}), flush=True)
     else:
         size = len(open(order["genome"], "rb").read())
-        print(json.dumps({"tzar": "progress", "attempt": attempt, "count": 1}), flush=True)
+        count = 2 ** order["params"].get("bits", 1) - 1
+        print(json.dumps({"tzar": "progress", "attempt": attempt, "count": count}), flush=True)
         details = {"order": sorted(order)}
         print(json.dumps({"tzar": "result", "attempt": attempt, "fitness": size, "details": details}), flush=True)
 """
@@ -225,6 +246,15 @@ def worker(supervisor, tmp_path, argv=None):
     supervisor.identify()
     supervisor.start_agent()
     supervisor.welcome()
+
+
+@pytest.mark.parametrize("bits", [64, 80])
+def test_a_count_that_no_message_holds_ends_nobody(supervisor, tmp_path, bits):
+    worker(supervisor, tmp_path)
+    supervisor.play("a1", b"123", params={"bits": bits})
+    assert supervisor.result("a1").status == "scored"
+    supervisor.play("a2", b"1234")
+    assert supervisor.result("a2").fitness == 4.0
 
 
 def test_a_worker_in_any_language_plays_by_lines(supervisor, tmp_path):

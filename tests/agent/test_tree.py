@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -142,3 +143,15 @@ def test_a_process_without_any_environment_is_not_waited_for_longer_than_a_birth
     finally:
         bare.kill()
         bare.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere environments are read by psutil")
+def test_strangers_without_an_environment_one_after_the_other_keep_nobody_waiting(fleet):
+    script = "import subprocess\nwhile True:\n    subprocess.run(['sleep', '0.4'], env={})\n"
+    strangers = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    try:
+        for _ in range(3):
+            assert end_marked(fleet, timeout_s=1.5) == 0
+    finally:
+        os.killpg(strangers.pid, signal.SIGKILL)
+        strangers.wait()

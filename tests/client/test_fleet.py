@@ -8,6 +8,7 @@ import pytest
 
 import tzar_actors
 from tzar_actors.client.connection import Connection
+from tzar_actors.client.genomes import GenomeStore
 from tzar_actors.client.protocol import Submit
 from tzar_actors.client.question import game_seeds
 from tzar_actors.errors import RejectedError, SupervisorError
@@ -37,6 +38,26 @@ def test_in_order_the_first_is_waited_for_and_else_the_fast_come_first(fleet, fo
     assert not first.done()
     (folder / "go").touch()
     assert first.result(PATIENCE_S).fitness == 9.0
+
+
+def test_something_that_is_no_genome_is_an_error_and_not_the_end_of_all(fleet):
+    with pytest.raises(TypeError):
+        list(fleet.evaluate([b"\x01", None, b"\x02"]))
+
+
+@pytest.mark.promise(6, "nothing accepted is lost")
+def test_a_genome_is_offered_again_to_a_supervisor_that_heard_nothing_of_it(fleet, monkeypatch):
+    offered = []
+    offer = GenomeStore._offer
+
+    def lost_at_first(self, genome, digest, access, blobs, key):
+        offered.append(blobs)
+        return len(offered) > 1 and offer(self, genome, digest, access, blobs, key)
+
+    monkeypatch.setattr(GenomeStore, "_offer", lost_at_first)
+    monkeypatch.setattr(GenomeStore, "_shares_files", lambda self, *given: False)
+    assert fleet.submit(b"\x07" + os.urandom(900_000)).result(PATIENCE_S).fitness == 7.0
+    assert len(offered) == 2
 
 
 def test_closing_the_iterator_early_cancels_what_is_open(fleet, folder, until):

@@ -111,7 +111,7 @@ class Gateway:
         )
         self.dispatcher, self.fleet = Told(), Told()
         self.control.desk.open(lambda: TRAINER_WELCOME, self.dispatcher, self.fleet)
-        self.control.open(lambda: WELCOME)
+        self.control.open(lambda vm: WELCOME)
         self.blobs.start()
 
     def vm(self, name: str, incarnation: int = 1) -> tuple[KeyPair, Told]:

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import msgpack
 import pytest
+import zmq
 
 from tzar_actors.actors.messages import (
     AgentHello,
@@ -123,6 +124,12 @@ def test_what_was_counted_when_the_server_closes_is_told(gateway):
     gateway.turn_until(lambda: noisy.socket.poll(0))
     gateway.control.complaints.close()
     assert [event.count for event in gateway.of(FloodCounted)] == [5]
+
+
+def test_connections_of_those_who_are_gone_without_a_word_are_noticed(gateway):
+    for server in (gateway.control, gateway.blobs):
+        assert server._socket.getsockopt(zmq.TCP_KEEPALIVE) == 1
+        assert 0 < server._socket.getsockopt(zmq.TCP_KEEPALIVE_IDLE) <= 60
 
 
 def test_a_heartbeat_is_answered_and_counted_and_tells_the_actor_nothing(gateway):

@@ -23,6 +23,7 @@ def dial(context: "zmq.Context[Any]", access: TrainerAccess) -> "tuple[zmq.Socke
     socket.setsockopt(zmq.SNDHWM, 0)
     socket.setsockopt(zmq.RCVHWM, 0)
     socket.setsockopt(zmq.RECONNECT_IVL, 20)
+    socket.setsockopt(zmq.IPV6, int("[" in access.endpoint))
     monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
     socket.connect(access.endpoint)
     return socket, monitor

@@ -235,8 +235,9 @@ class Fleet:
         try:
             while is_more or open_keys:
                 while is_more and len(open_keys) < _WINDOW and (index == 0 or done.empty()):
-                    genome = next(genomes, None)
-                    if genome is None:
+                    try:
+                        genome = next(genomes)
+                    except StopIteration:
                         is_more = False
                         break
                     if keys is not None and index >= len(keys):

@@ -4,10 +4,12 @@ A trainer that shares the supervisor's file system writes into the spool itself.
 that lies there: a path of the same name on another machine holds another one.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +32,7 @@ from tzar_agent.protocol.messages import (
 __all__ = ["Blob", "GenomeStore"]
 
 _ANSWER_S: Final = 60.0
+_SILENCE_S: Final = 10.0  # after which what was said may be lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,29 +123,44 @@ class GenomeStore:
             raise RejectedError(key, "disk_full", f"its genome could not be written to {spool}: {error}") from error
 
     def _upload(self, genome: bytes, digest: bytes, welcome: TrainerWelcome, key: str) -> None:
-        access = TrainerAccess.load(self._access_file)
-        codec = blob_codec()
+        access, blobs = TrainerAccess.load(self._access_file), welcome.blobs
         if self._context is None:
             self._context = zmq.Context()
+        give_up_at = time.monotonic() + _ANSWER_S
+        while not self._offer(genome, digest, access, blobs, key):
+            if time.monotonic() >= give_up_at:
+                raise SupervisorError(f"the blob server {blobs} did not answer within {_ANSWER_S:g} s")
+            # A supervisor that was started again knows of no offer, and may listen elsewhere.
+            with contextlib.suppress(SupervisorError):
+                access = TrainerAccess.load(self._access_file)
+                blobs = access.blobs
+
+    def _offer(self, genome: bytes, digest: bytes, access: TrainerAccess, blobs: str, key: str) -> bool:
+        """Whether the genome is there; False: nobody says anything any more."""
+        codec = blob_codec()
+        assert self._context is not None
         socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         try:
             socket.curve_serverkey = access.server_key.encode()
             socket.curve_publickey, socket.curve_secretkey = access.public_key.encode(), access.secret_key.encode()
             socket.setsockopt(zmq.LINGER, 0)
-            socket.connect(welcome.blobs)
+            # Both servers listen on one address: where the other one was reached, this one is.
+            host, port = access.endpoint.rpartition(":")[0], blobs.rpartition(":")[2]
+            socket.setsockopt(zmq.IPV6, int("[" in host))
+            socket.connect(f"{host}:{port}")
             socket.send(codec.encode(Offer(digest, len(genome))))
-            while socket.poll(int(_ANSWER_S * 1000)):
+            while socket.poll(int(_SILENCE_S * 1000)):
                 match codec.decode(socket.recv()):
                     case Get(wanted, offset, length) if wanted == digest:
                         part = memoryview(genome)[offset : offset + length]
                         socket.send_multipart((codec.encode(Chunk(digest, offset)), part), copy=False)
                     case Stored():
-                        return
+                        return True
                     case Missing(_, reason):
                         raise RejectedError(key, "blob", reason)
                     case other:
                         raise TzarError(f"the blob server answered {other!r}")
-            raise SupervisorError(f"the blob server {welcome.blobs} did not answer within {_ANSWER_S:g} s")
+            return False
         finally:
             socket.close()
 

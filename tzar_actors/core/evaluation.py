@@ -1,6 +1,8 @@
 """What is asked and what comes back, as values. The trainer's protocol and the journal carry these very classes."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from math import isfinite
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from tzar_agent.protocol.codec import Items, Range, Size
@@ -116,6 +118,12 @@ def outcome_of(asked: Evaluation, games: tuple[GameEnded, ...], deciding: GameEn
         seconds: since its acceptance.
     """
     scores = [game.fitness for game in games if game.fitness is not None]
-    fitness = sum(scores) / len(scores) if deciding.outcome == "scored" else None
+    fitness = _mean(scores) if deciding.outcome == "scored" else None
     outcome, reason = deciding.outcome, deciding.reason
     return EvaluationEnded(asked.key, asked.generation, asked.digest, outcome, fitness, reason, seconds, games)
+
+
+def _mean(scores: Sequence[float]) -> float:
+    """The mean, which is finite where all scores are: their sum need not be."""
+    total = sum(scores)
+    return total / len(scores) if isfinite(total) else sum(score / len(scores) for score in scores)

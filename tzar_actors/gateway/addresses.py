@@ -7,7 +7,9 @@ import zmq
 
 from tzar_actors.errors import SupervisorError
 
-__all__ = ["bound", "reachable", "tcp"]
+__all__ = ["bound", "endure", "reachable", "tcp"]
+
+_IDLE_S = 60
 
 Server = TypeVar("Server")
 
@@ -31,6 +33,15 @@ def bound(make: Callable[[int], Server], port: int, *, chosen: bool) -> Server:
         if chosen:
             raise SupervisorError(f"port {port} is in use by another program: choose another in [fleet]") from error
         return make(0)
+
+
+def endure(socket: "zmq.Socket[bytes]", endpoint: str) -> None:
+    """For a server's socket, before it is bound: a VM that was turned off and a machine that is gone say no goodbye."""
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, _IDLE_S)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, _IDLE_S // 4)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 4)
+    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
 
 
 def tcp(address: str, port: int | str) -> str:

@@ -15,6 +15,7 @@ from tzar_actors.actors.messages import AgentHello, AgentLeft, AgentOverdue, Age
 from tzar_actors.client.protocol import SUBMIT_LIMIT_BYTES
 from tzar_actors.events.catalogue import AgentRefused, FrameDropped, LoopLate, PeerRejected
 from tzar_actors.events.sink import EventSink
+from tzar_actors.gateway.addresses import endure
 from tzar_actors.gateway.agent_mail import AgentMail
 from tzar_actors.gateway.authority import Authority
 from tzar_actors.gateway.complaints import Complaints
@@ -90,7 +91,7 @@ class ControlServer:
         self._codec = control_codec()
         self._mail = AgentMail(loop, self.peers, self._send_to)
         self._late_told_s = 0.0
-        self._welcome: Callable[[], Welcome] | None = None
+        self._welcome: Callable[[str], Welcome] | None = None
         self._actors: dict[str, pykka.ActorRef[Any]] = {}
         self.complaints = Complaints(loop.now, log)
         self._authority = Authority(
@@ -104,6 +105,7 @@ class ControlServer:
         self._socket.setsockopt(zmq.SNDHWM, _SEND_QUEUE)
         self._socket.setsockopt(zmq.RCVHWM, _SEND_QUEUE)
         self._socket.setsockopt(zmq.LINGER, 500)
+        endure(self._socket, endpoint)
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError:  # what is open would keep the context from its end, and another server from its beginning
@@ -114,8 +116,8 @@ class ControlServer:
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.desk = TrainerDesk(self.peers, self._send_to, log)
 
-    def open(self, welcome: Callable[[], Welcome]) -> None:
-        """Begins to read. `welcome` is what an agent is told when it comes."""
+    def open(self, welcome: Callable[[str], Welcome]) -> None:
+        """Begins to read. `welcome` is what the agent of a VM is told when it comes."""
         self._welcome = welcome
         self._loop.waiter.watch(self._monitor, self._read_monitor, reads_all=True)
         self._loop.waiter.watch(self._socket, self._read)
@@ -258,7 +260,7 @@ class ControlServer:
         self.peers.add(agent)
         if self._welcome is None:
             return
-        self._mail.say(agent, self._welcome())
+        self._mail.say(agent, self._welcome(message.vm))
         if actor.is_alive():  # else its successor is told
             actor.tell(AgentHello(message))
 

@@ -31,6 +31,8 @@ from tzar_agent.protocol.messages import Evidence, Play
 
 __all__ = ["Worker"]
 
+_MOST = 2**63 - 1  # as a message holds it
+
 
 class Worker:
     """Plays games in a long-lived process.
@@ -164,7 +166,9 @@ class Worker:
         match message:
             case {"tzar": "progress", "count": int(count)}:
                 note = message.get("note")
-                return [Progressed(now, attempt, max(0, count), note[:500] if isinstance(note, str) else "")]
+                return [
+                    Progressed(now, attempt, min(max(0, count), _MOST), note[:500] if isinstance(note, str) else "")
+                ]
             case {"tzar": "result"}:
                 details = message.get("details")
                 self._attempt = None

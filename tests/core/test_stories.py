@@ -1,0 +1,59 @@
+"""What is told of games fits into what keeps and sends it, whatever an evaluator gave."""
+
+import sys
+
+import pytest
+
+from tzar_actors.core.evaluation import AttemptStory, Evaluation, GameEnded, outcome_of
+from tzar_actors.core.stories import bounded, unscored
+from tzar_actors.journal.stored import stored_codec
+
+DIGEST = bytes(32)
+
+
+def asked(games):
+    return Evaluation("key", None, DIGEST, 1, b"\x80", tuple(range(games)), None)
+
+
+def game(fitness):
+    return GameEnded("scored", fitness, 1.0, b"\x80", "", ())
+
+
+@pytest.mark.parametrize(
+    ("scores", "mean"),
+    [
+        ([-sys.float_info.max] * 2, -sys.float_info.max),
+        ([sys.float_info.max, sys.float_info.max, 0.0], sys.float_info.max / 3 * 2),
+        ([1.0, 2.0, 4.5], 2.5),
+        ([0.1] * 3, sum([0.1] * 3) / 3),
+    ],
+)
+def test_the_mean_of_scores_is_a_number_however_large_they_are(scores, mean):
+    games = tuple(game(score) for score in scores)
+    ended = outcome_of(asked(len(games)), games, games[-1], 1.0)
+    assert ended.fitness == pytest.approx(mean)
+    codec = stored_codec()
+    assert codec.decode(codec.encode(ended)) == ended
+
+
+@pytest.mark.parametrize("text", ["x" * 20_000, "\U0001f600" * 20_000, "ab\U0001f600" * 9_000, "\ud800" * 9_000])
+def test_a_reason_is_bounded_in_bytes_and_stays_text(text):
+    told = bounded(text)
+    assert len(told.encode()) <= 8 * 1024
+    assert told.endswith("...")
+    assert bounded(told) == told
+
+
+def test_what_is_put_before_a_long_reason_still_fits_into_a_message():
+    story = AttemptStory("1.1", "vm-1", 1, "fault", 1.0, bounded("x" * 16_384), None, "")
+    told = f"v0 and v1, which had scored other genomes, saw the evaluator fail: {story.reason} (exit code 1)"
+    one = asked(1)
+
+    class Played:
+        stories = (story,)
+
+    ended = unscored(Played(), "genome_failed", told)
+    codec = stored_codec()
+    outcome = outcome_of(one, (ended,), ended, 1.0)
+    assert codec.decode(codec.encode(outcome)) == outcome
+    assert outcome.reason.startswith("v0 and v1, which had scored other genomes")
