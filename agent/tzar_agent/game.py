@@ -42,7 +42,7 @@ class Result:
     Args:
         fitness: the score, a finite number; more is better.
         details: what else the trainer gets: a str-keyed dict of None, bool, int, float, str, bytes, lists and dicts,
-            at most 256 KiB when packed.
+            at most 256 KiB when packed, and of an evaluation with more than 192 games at most 48 MiB for all of them.
     """
 
     __slots__ = ("details", "fitness")

@@ -1,12 +1,15 @@
 """What is told of games fits into what keeps and sends it, whatever an evaluator gave."""
 
 import sys
+from types import SimpleNamespace
 
+import msgpack
 import pytest
 
 from tzar_actors.core.evaluation import AttemptStory, Evaluation, GameEnded, outcome_of
-from tzar_actors.core.stories import bounded, unscored
+from tzar_actors.core.stories import bounded, scored, unscored
 from tzar_actors.journal.stored import stored_codec
+from tzar_agent.protocol.messages import Result
 
 DIGEST = bytes(32)
 
@@ -57,3 +60,22 @@ def test_what_is_put_before_a_long_reason_still_fits_into_a_message():
     outcome = outcome_of(one, (ended,), ended, 1.0)
     assert codec.decode(codec.encode(outcome)) == outcome
     assert outcome.reason.startswith("v0 and v1, which had scored other genomes")
+
+
+@pytest.mark.parametrize(
+    ("games", "size", "is_kept"), [(192, 256 * 1024, True), (600, 250_000, False), (600, 80_000, True)]
+)
+def test_the_details_of_all_games_of_an_evaluation_fit_into_its_outcome(games, size, is_kept):
+    class Played:
+        evaluation = SimpleNamespace(asked=asked(games))
+        stories = ()
+
+    details = msgpack.packb({"x": bytes(size - 16)})
+    result = Result("1.1", "key", 0, DIGEST, "scored", 1.0, details, 1.0, "", None)
+    ended = scored(Played(), result)
+    assert ended.fitness == 1.0
+    assert (ended.details == details) is is_kept
+    assert (ended.reason == "") is is_kept
+    outcome = outcome_of(asked(games), (ended,) * games, ended, 1.0)
+    codec = stored_codec()
+    assert codec.decode(codec.encode(outcome)).fitness == 1.0

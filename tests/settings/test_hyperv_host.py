@@ -44,6 +44,10 @@ def accounts(monkeypatch):
         ({"folder": r"D:\tzar\..\x"}, "without wildcards and steps upwards"),
         ({"folder": "D:\\"}, "is not a full path of Windows"),
         ({"template": r"D:\t[1].vhdx"}, "is not a full path of Windows"),
+        (
+            {"address": "hv01", "folder": r"\\srv\share\vms"},
+            "which the host cannot open for an account that comes by ntlm",
+        ),
         ({"checkpoint": "x" * 101}, "allowed: a text of 100 characters at most"),
         ({"stop_timeout_s": 3601.0}, "allowed: a number above 0, 3600 at most"),
         ({"winrm_options": {"password": "x"}}, "password does not belong there"),
@@ -62,6 +66,18 @@ def test_hosts_and_paths_are_taken_as_windows_has_them():
     paths = {"template": r"\\server\share\t.vhdx", "folder": r"D:\tzar vms\ä", "agent_home": "c:\\agent\\"}
     host = settings(**paths).hosts[0].hyperv
     assert {name: getattr(host, name) for name in paths} == paths
+
+
+def test_guests_without_names_to_ask_for_are_told_an_address(tmp_path):
+    def fleet(driver, advertise, **hyperv):
+        host = {"name": "hv01", "driver": driver, "advertise": advertise, "hyperv": hyperv}
+        return Settings.from_mapping({"hosts": [host]}).hosts[0].advertise
+
+    with pytest.raises(ConfigError, match=r"advertise is .supervisor\.lan., and guests that are given their addresses"):
+        fleet("hyperv", "supervisor.lan")
+    assert fleet("hyperv", "10.0.0.5") == "10.0.0.5"
+    assert fleet("hyperv", "supervisor.lan", guest_addresses="dhcp") == "supervisor.lan"
+    assert fleet("local", "localhost") == "localhost"
 
 
 def test_files_are_taken_from_the_folder_of_the_configuration(tmp_path):

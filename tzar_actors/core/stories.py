@@ -10,6 +10,7 @@ __all__ = ["bounded", "scored", "story_of", "story_of_lost", "unscored", "withdr
 
 _NO_DETAILS: Final = b"\x80"  # an empty map
 _REASON_BYTES: Final = 8 * 1024
+_DETAILS_BYTES: Final = 48 * 1024 * 1024  # of all games of an evaluation: its outcome is kept and sent as one message
 
 
 def bounded(reason: str) -> str:
@@ -41,7 +42,11 @@ def story_of_lost(at: float, attempt: RunningAttempt, status: AttemptStatus, cau
 
 def scored(game: Game, result: Result) -> GameEnded:
     """The game with its score; the story of the attempt is among the game's."""
-    return GameEnded("scored", result.fitness, result.seconds, result.details, "", tuple(game.stories))
+    room, details, reason = _DETAILS_BYTES // len(game.evaluation.asked.seeds), result.details, ""
+    if len(details) > room:
+        reason = f"its details of {len(details)} bytes were dropped: of so many games each may have {room}"
+        details = _NO_DETAILS
+    return GameEnded("scored", result.fitness, result.seconds, details, reason, tuple(game.stories))
 
 
 def unscored(game: Game, outcome: OutcomeName, reason: str) -> GameEnded:

@@ -202,6 +202,13 @@ class HyperVHost(Section):
     def _agree(self) -> "HyperVHost":
         if self.transport == "basic" and not self.https:
             raise ValueError('transport is "basic", which sends the password as it is; allowed: with https = true')
+        if self.address is not None and self.transport not in ("credssp", "kerberos"):
+            for name in ("template", "folder"):
+                if (path := getattr(self, name)).startswith("\\\\"):
+                    raise ValueError(
+                        f"{name} is '{path}', which the host cannot open for an account that comes by {self.transport};"
+                        ' allowed: a path on its own disks, or transport = "credssp"'
+                    )
         if self.dynamic_memory and not self.minimum_memory_mb <= self.memory_mb <= self.maximum_memory_mb:
             raise ValueError(
                 f"minimum_memory_mb, memory_mb and maximum_memory_mb are {self.minimum_memory_mb}, {self.memory_mb} and"

@@ -121,6 +121,11 @@ class Host(Section):
                 f'vms is {self.vms} and hyperv.guest_addresses is "{self.hyperv.guest_addresses}"; '
                 "allowed: at least as many addresses as VMs"
             )
+        if self.driver == "hyperv" and guests and self.advertise is not None and not _is_address(self.advertise):
+            raise ValueError(
+                f'advertise is "{self.advertise}", and guests that are given their addresses have no names to ask for; '
+                'allowed: an IP address, or hyperv.guest_addresses = "dhcp"'
+            )
         return self
 
 
@@ -226,3 +231,11 @@ class Log(Section):
         json_schema_extra=allowing('a size, such as "500 KB", "100 MB" or "2 GB"'),
     )
     retention: Count = Field(default=10, description="How many old files are kept.")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
