@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hyperv.channel import ChannelError
 from hyperv.credentials import Credentials, find_credentials
-from hyperv.lane_rules import Trouble
 from hyperv.lanes import Lanes
 from hyperv.local_channel import LocalChannel
 from hyperv.program import Program, shipped_functions
@@ -45,16 +43,9 @@ def lanes_by_winrm(
             f'host {host}: WinRM needs pywinrm ({error}). Install it: pip install "tzar-actors[hyperv]"'
         ) from None
 
-    def account() -> Credentials:
-        assert credentials is not None
-        try:
-            return credentials()
-        except ConfigError as error:  # they were there when the driver was made
-            raise ChannelError(Trouble.UNUSABLE, str(error)) from None
-
     reach = WinRm(
         endpoint,
-        account if credentials is not None else None,
+        credentials,
         transport=transport,
         verify=verify,
         ca_file=str(ca_file) if ca_file is not None else None,

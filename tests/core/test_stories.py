@@ -27,6 +27,9 @@ def game(fitness):
     [
         ([-sys.float_info.max] * 2, -sys.float_info.max),
         ([sys.float_info.max, sys.float_info.max, 0.0], sys.float_info.max / 3 * 2),
+        ([sys.float_info.max] * 3, sys.float_info.max),
+        ([sys.float_info.max] * 7, sys.float_info.max),
+        ([-sys.float_info.max] * 1000, -sys.float_info.max),
         ([1.0, 2.0, 4.5], 2.5),
         ([0.1] * 3, sum([0.1] * 3) / 3),
     ],

@@ -129,7 +129,10 @@ class GenomeStore:
         give_up_at = time.monotonic() + _ANSWER_S
         while not self._offer(genome, digest, access, blobs, key):
             if time.monotonic() >= give_up_at:
-                raise SupervisorError(f"the blob server {blobs} did not answer within {_ANSWER_S:g} s")
+                raise SupervisorError(
+                    f"the genome of {key} could not be handed over: the blob server {blobs} did not answer within"
+                    f" {_ANSWER_S:g} s. See that the supervisor runs, and that its port (fleet.blob_port) is open"
+                )
             # A supervisor that was started again knows of no offer, and may listen elsewhere.
             with contextlib.suppress(SupervisorError):
                 access = TrainerAccess.load(self._access_file)

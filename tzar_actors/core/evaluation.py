@@ -126,4 +126,5 @@ def outcome_of(asked: Evaluation, games: tuple[GameEnded, ...], deciding: GameEn
 def _mean(scores: Sequence[float]) -> float:
     """The mean, which is finite where all scores are: their sum need not be."""
     total = sum(scores)
-    return total / len(scores) if isfinite(total) else sum(score / len(scores) for score in scores)
+    mean = total / len(scores) if isfinite(total) else sum(score / len(scores) for score in scores)
+    return min(max(mean, min(scores)), max(scores))  # rounding may lead a little beyond

@@ -7,7 +7,7 @@ import zmq
 
 from tzar_actors.errors import SupervisorError
 
-__all__ = ["bound", "endure", "reachable", "tcp"]
+__all__ = ["bound", "keep_alive", "reachable", "tcp"]
 
 _IDLE_S = 60
 
@@ -35,8 +35,11 @@ def bound(make: Callable[[int], Server], port: int, *, chosen: bool) -> Server:
         return make(0)
 
 
-def endure(socket: "zmq.Socket[bytes]", endpoint: str) -> None:
-    """For a server's socket, before it is bound: a VM that was turned off and a machine that is gone say no goodbye."""
+def keep_alive(socket: "zmq.Socket[bytes]", endpoint: str) -> None:
+    """Lets a server's socket notice who is gone without a goodbye, as a VM that was turned off; IPv6 where it is that.
+
+    It is to be called before the socket is bound.
+    """
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
     socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, _IDLE_S)
     socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, _IDLE_S // 4)

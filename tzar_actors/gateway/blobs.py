@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import zmq
 
-from tzar_actors.gateway.addresses import endure
+from tzar_actors.gateway.addresses import keep_alive
 from tzar_actors.gateway.keys import KeyPair
 from tzar_actors.gateway.spool import Incoming, Spool
 from tzar_agent.protocol.codec import DecodeError
@@ -76,7 +76,7 @@ class BlobServer:
         self._socket.setsockopt(zmq.SNDHWM, 4 * BLOB_WINDOW)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.AFFINITY, 2)  # the second input/output thread: heartbeats wait behind no genome
-        endure(self._socket, endpoint)
+        keep_alive(self._socket, endpoint)
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError:  # a socket that is open would keep the context from its end

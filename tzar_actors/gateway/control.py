@@ -15,7 +15,7 @@ from tzar_actors.actors.messages import AgentHello, AgentLeft, AgentOverdue, Age
 from tzar_actors.client.protocol import SUBMIT_LIMIT_BYTES
 from tzar_actors.events.catalogue import AgentRefused, FrameDropped, LoopLate, PeerRejected
 from tzar_actors.events.sink import EventSink
-from tzar_actors.gateway.addresses import endure
+from tzar_actors.gateway.addresses import keep_alive
 from tzar_actors.gateway.agent_mail import AgentMail
 from tzar_actors.gateway.authority import Authority
 from tzar_actors.gateway.complaints import Complaints
@@ -105,7 +105,7 @@ class ControlServer:
         self._socket.setsockopt(zmq.SNDHWM, _SEND_QUEUE)
         self._socket.setsockopt(zmq.RCVHWM, _SEND_QUEUE)
         self._socket.setsockopt(zmq.LINGER, 500)
-        endure(self._socket, endpoint)
+        keep_alive(self._socket, endpoint)
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError:  # what is open would keep the context from its end, and another server from its beginning
